@@ -1,0 +1,32 @@
+# `make figures` and `make test` set everything up first: one virtual environment, every version pinned.
+PYTHON ?= python3.11
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+OUT    ?= figures
+
+.PHONY: figures test bench sim-full clean
+
+figures: $(VENV)/installed
+	$(BIN)/python -m paper_figs --out $(OUT) $(ARGS)
+
+test: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest $(ARGS)
+
+# Paired ratios, each measured in one run with one torch thread; they are reported, not asserted.
+bench: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m benchmark -s tests/benchmarks $(ARGS)
+
+# About an hour on two cores; resumes after being killed.
+sim-full: $(VENV)/installed
+	$(BIN)/python -m sim sweep --draws 1e8 --seed 0 --workers 2 $(ARGS)
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(OUT) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """The textbook definition of every quantity and statistic, as a sympy expression.
 
-``measure`` evaluates the same numbers by formulas that survive rounding; this file says what the numbers *are*.
+``measure`` evaluates the same numbers by formulas that survive rounding; this file says what they *are*.
 The report prints these expressions, the explorer runs them as JavaScript, and the tests evaluate them at high
 precision as the truth that ``measure`` is compared with.
 
@@ -102,7 +102,7 @@ DEFINITIONS: Mapping[str, Any] = {
     "orthogonal_sq": total((D[i] - _projection * z[i]) ** 2) / total(z[i] ** 2),
     "norm_sq": total(z[i] ** 2),
 }
-"""One expression per column of ``Drift``, but for ``top1_agree`` and ``margin``, which need an order of atoms."""
+"""One expression per column of ``Drift``, but for ``top1_agree`` and ``margin``, which order the atoms."""
 
 
 class _MpmathPrinter(MpmathPrinter):

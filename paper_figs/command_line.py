@@ -1,0 +1,98 @@
+"""``python -m paper_figs``: choose figures, a model and a profile; make them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer.core import TyperCommand
+
+import real
+from paper_figs.catalogue import FIGURES
+from paper_figs.context import Context, Setup
+from paper_figs.figure import Figure
+from paper_figs.profiles import PROFILES
+from paper_figs.runner import make, progress_bars
+from theory.names import lookup
+
+app = typer.Typer(add_completion=False)
+FAILED = 1
+
+
+def spread(words: Sequence[str]) -> list[str]:
+    """Let ``--only`` and ``--skip`` take several ids: ``--only a b`` means ``--only a --only b``."""
+    spread_words: list[str] = []
+    option = None
+    for word in words:
+        if word.startswith("-"):
+            option = word if word in ("--only", "--skip") else None
+            spread_words += [] if option else [word]
+        else:
+            spread_words += [option, word] if option else [word]
+    return spread_words
+
+
+class _ListCommand(TyperCommand):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, spread(args))
+
+
+def choose(only: Sequence[str], skip: Sequence[str]) -> list[Figure]:
+    """The figures to make, in catalogue order.
+
+    Raises
+    ------
+    UnknownNameError
+        If an id does not exist; the message lists the nearest ones.
+    """
+    for name in (*only, *skip):
+        lookup("figure", name, FIGURES)
+    return [
+        figure for figure in FIGURES.values() if (not only or figure.id in only) and figure.id not in skip
+    ]
+
+
+def show_list() -> None:
+    """Print every id with its title."""
+    table = Table("id", "figure or table", box=None)
+    for figure in FIGURES.values():
+        table.add_row(figure.id, figure.title)
+    Console().print(table)
+
+
+@app.command(cls=_ListCommand)
+def main(
+    list_: Annotated[bool, typer.Option("--list", help="Name every figure and table, and stop.")] = False,
+    only: Annotated[list[str], typer.Option(help="Make these and no others: --only fig04 fig12.")] = [],  # noqa: B006
+    skip: Annotated[list[str], typer.Option(help="Make all but these.")] = [],  # noqa: B006
+    quick: Annotated[bool, typer.Option("--quick", help="Few prompts and tokens: minutes.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Many prompts and tokens: for a GPU.")] = False,
+    model: Annotated[str, typer.Option(help="Registry name, hub id or local folder.")] = "smollm2-135m",
+    encoder: Annotated[str, typer.Option(help="Retrieval encoder, named like --model.")] = "minilm-l6",
+    out: Annotated[Path, typer.Option(help="Folder for PNG, PDF, CSV and JSON.")] = Path("figures"),
+    seed: Annotated[int, typer.Option(help="Fixes every random choice.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    force: Annotated[
+        bool, typer.Option("--force/--resume", help="Compute again / use kept results.")
+    ] = False,
+) -> None:
+    """Make the figures and tables of the paper, and ours, from measurements on a real pruned model."""
+    if list_:
+        show_list()
+        return
+    if quick and full:
+        raise ValueError("--quick and --full exclude each other")
+    figures = choose(only, skip)
+    profile = PROFILES["quick" if quick else "full" if full else "default"]
+    folder = real.cache_folder() / "results"
+    with progress_bars() as bars:
+        setup = Setup(model, encoder, seed, device, profile)
+        failed = make(figures, Context(setup, folder, force, bars), out)
+    if failed:
+        print(f"{len(failed)} of {len(figures)} figures failed: {', '.join(failed)}", file=sys.stderr)
+        raise typer.Exit(FAILED)

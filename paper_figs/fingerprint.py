@@ -1,0 +1,66 @@
+"""Which code made a number: a digest that changes when arithmetic may have, not when a comment did."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("theory", "sim", "real")
+
+
+def _strip_docstrings(tree: ast.Module) -> ast.Module:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return tree
+
+
+@cache
+def _source(path: Path) -> tuple[str, frozenset[str]]:
+    """The meaning of a source file (no comments, no docstrings) and the names of the modules it imports."""
+    tree = _strip_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imported |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return ast.dump(tree), frozenset(imported)
+
+
+def _file(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # "package.name" where name is not a module but something inside one
+        return None
+    return Path(spec.origin) if spec and spec.origin else None
+
+
+def _sources(module: str, seen: dict[Path, str]) -> dict[Path, str]:
+    """The files behind a module of this package: its own, those it imports here, and whole lower packages."""
+    path = _file(module)
+    if path is None or path in seen:
+        return seen
+    seen[path], imported = _source(path)
+    for name in imported:
+        top = name.partition(".")[0]
+        if top in PACKAGES:
+            seen |= {file: _source(file)[0] for file in sorted((ROOT / top).rglob("*.py"))}
+        elif top == "paper_figs":
+            _sources(name, seen)
+    return seen
+
+
+@cache
+def fingerprint(module: str) -> str:
+    """Digest of everything in the project that a number computed in ``module`` may depend on."""
+    sources = _sources(module, {})
+    digest = hashlib.sha256()
+    for path in sorted(sources):
+        digest.update(path.name.encode() + b"\0" + sources[path].encode() + b"\0")
+    return digest.hexdigest()

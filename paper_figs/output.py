@@ -1,0 +1,93 @@
+"""A figure's files: PNG, PDF, its data as CSV, and a JSON sidecar (caption, provenance, findings)."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import time
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from paper_figs.context import Setup
+from paper_figs.figure import Figure
+from paper_figs.fingerprint import ROOT
+from paper_figs.style import paper_style
+from theory.files import atomic_path
+
+
+@cache
+def commit() -> str | None:
+    """The commit of the checkout this runs from, marked ``+changes`` if files differ from it."""
+    command = [
+        "git",
+        "-C",
+        str(ROOT),
+        "describe",
+        "--always",
+        "--abbrev=12",
+        "--exclude=*",
+        "--dirty=+changes",
+    ]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):  # installed from a wheel, or no git here
+        return None
+
+
+def findings(figure: Figure, frame: pd.DataFrame) -> list[dict[str, str]]:
+    """Every claim of the figure with the verdict that its rule draws from the data."""
+    table = []
+    for claim in figure.claims:
+        finding = claim.judge(frame)
+        table.append(
+            {
+                "claim": claim.text,
+                "source": claim.source,
+                "rule": claim.rule,
+                "verdict": str(finding.verdict),
+                "evidence": finding.evidence,
+            }
+        )
+    return table
+
+
+def write(
+    figure: Figure, frame: pd.DataFrame, setup: Setup, provenance: dict[str, Any], folder: Path
+) -> list[Path]:
+    """Draw ``figure`` from ``frame`` and write its four files to ``folder``, each atomically."""
+    with paper_style():
+        canvas = figure.draw(frame)
+        paths = [folder / f"{figure.id}{suffix}" for suffix in (".png", ".pdf", ".csv", ".json")]
+        # No date in the files: the same data give the same bytes.
+        with atomic_path(paths[0]) as partial:
+            canvas.savefig(partial, metadata={"Title": figure.title})
+        with atomic_path(paths[1]) as partial:
+            canvas.savefig(partial, metadata={"Title": figure.title, "CreationDate": None})
+    with atomic_path(paths[2]) as partial:
+        frame.to_csv(partial, index=False)
+    sidecar = {
+        "id": figure.id,
+        "title": figure.title,
+        "caption": figure.caption(frame, setup),
+        "findings": findings(figure, frame),
+        "provenance": provenance
+        | {
+            "setup": asdict(setup),
+            "rows": len(frame),
+            "softmax-drift": version("softmax-drift"),
+            "commit": commit(),
+            "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
+            "drawn": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        },
+    }
+    with atomic_path(paths[3]) as partial:
+        partial.write_text(
+            json.dumps(sidecar, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8"
+        )
+    return paths

@@ -1,0 +1,60 @@
+"""The look of every figure: one style file, colour-blind safe colours that mean the same thing everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import matplotlib.style
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+STYLE = Path(__file__).with_name("paper.mplstyle")
+COLUMN, PAGE = 3.4, 7.0  # inches: one journal column, the whole page
+
+# Okabe and Ito's palette: distinguishable with every common kind of colour blindness.
+BLUE, GREEN, VERMILION, ORANGE, PURPLE, SKY, YELLOW, BLACK, GREY = (
+    "#0072B2",
+    "#009E73",
+    "#D55E00",
+    "#E69F00",
+    "#CC79A7",
+    "#56B4E9",
+    "#F0E442",
+    "#000000",
+    "#777777",
+)
+SPACE_COLOUR = {"h": BLUE, "z": GREEN, "p": VERMILION}
+SPACE_DASH = {"h": (4, 1.5), "z": (1, 1), "p": ""}
+SPACE_LABEL = {"h": "hidden state h", "z": "logits z", "p": "probabilities p"}
+TRUTH, PAPER_ESTIMATE, OUR_ESTIMATE, BOUND = BLACK, ORANGE, PURPLE, GREY
+SERIES = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK)
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Draw in the project's style, whatever the user's matplotlib settings are."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        sns.set_theme(context="paper", style="ticks", palette=list(SERIES))
+        matplotlib.style.use(STYLE)
+        yield
+
+
+def panels(
+    rows: int, columns: int, width: float = PAGE, height: float = 2.2, **options: Any
+) -> tuple[Canvas, np.ndarray]:
+    """A canvas of ``rows`` x ``columns`` axes, each ``height`` inches tall; the array is always 2-D."""
+    canvas = Canvas(figsize=(width, rows * height), layout="constrained")
+    return canvas, canvas.subplots(rows, columns, squeeze=False, **options)
+
+
+def letter(axes: Sequence[Axes]) -> None:
+    """Put (a), (b), ... before the titles."""
+    for index, axis in enumerate(axes):
+        axis.set_title(f"({chr(ord('a') + index)}) {axis.get_title()}", loc="left")

@@ -1,0 +1,71 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import pytest
+
+from paper_figs.catalogue import FIGURES
+from paper_figs.command_line import app, choose, spread
+from theory.command_line import run
+
+
+@pytest.fixture
+def paper_figs(monkeypatch, tmp_path, capfd):
+    """Run the command with some words; return exit code, stdout and stderr."""
+    monkeypatch.setenv("SOFTMAX_DRIFT_CACHE", str(tmp_path))
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["paper_figs", *words])
+        with pytest.raises(SystemExit) as stop:
+            run(app)
+        return int(stop.value.code or 0), *capfd.readouterr()
+
+    return call
+
+
+def test_list_names_every_figure(paper_figs):
+    code, out, _ = paper_figs("--list")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:] if line.strip()] == list(FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--only", "fig4"], "fig04"),
+        (["--skip", "fg06"], "fig06"),
+        (["--only", "fig04", "--model", "smolm2-135m"], "smollm2-135m"),
+        (["--quick", "--full"], "exclude"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_2(words, named, paper_figs, tmp_path):
+    code, _, err = paper_figs(*words, "--out", str(tmp_path / "out"))
+    assert code == 2
+    assert named in err
+    assert len(err.strip().splitlines()) == 1, err
+
+
+def test_only_and_skip_take_several_ids():
+    assert spread(["--only", "a", "b", "--quick", "--skip", "c"]) == [
+        *("--only", "a", "--only", "b"),
+        "--quick",
+        *("--skip", "c"),
+    ]
+    assert spread(["--out", "folder", "--seed", "3"]) == ["--out", "folder", "--seed", "3"]
+
+
+def test_choice_keeps_catalogue_order():
+    names = list(FIGURES)
+    assert [figure.id for figure in choose(names[1::-1], [])] == names[:2]
+    assert [figure.id for figure in choose([], names[:1])] == names[1:]
+
+
+@pytest.mark.parametrize("name", list(FIGURES))
+def test_every_figure_is_complete(name):
+    figure = FIGURES[name]
+    assert figure.id == name
+    assert figure.title
+    for claim in figure.claims:
+        assert claim.text
+        assert claim.source
+        assert claim.rule

@@ -1,0 +1,47 @@
+"""Files, findings and failures of a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+
+from paper_figs.runner import make
+
+
+def test_four_files_and_what_they_say(figure, context, tmp_path):
+    assert make([figure], context, tmp_path) == {}
+    assert (tmp_path / "small.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "small.pdf").read_bytes().startswith(b"%PDF")
+    assert len(pd.read_csv(tmp_path / "small.csv")) == 3
+    sidecar = json.loads((tmp_path / "small.json").read_text())
+    assert sidecar["caption"] == "3 rows, seed 0."
+    assert sidecar["findings"][0]["verdict"] == "holds"
+    assert sidecar["provenance"]["setup"]["profile"]["name"] == "quick"
+
+
+def test_the_same_data_give_the_same_bytes(figure, context, tmp_path):
+    for folder in ("a", "b"):
+        make([figure], context, tmp_path / folder)
+    for suffix in (".png", ".pdf", ".csv"):
+        assert (tmp_path / "a" / f"small{suffix}").read_bytes() == (
+            tmp_path / "b" / f"small{suffix}"
+        ).read_bytes()
+
+
+def test_one_failing_figure_does_not_stop_the_others(figure, context, tmp_path):
+    def broken(_):
+        raise RuntimeError("the reason")
+
+    failed = make([replace(figure, id="broken", compute=broken), figure], context, tmp_path)
+    assert list(failed) == ["broken"]
+    assert "the reason" in (tmp_path / "broken.error.log").read_text()
+    assert (tmp_path / "small.png").exists()
+    assert not (tmp_path / "broken.png").exists()
+
+
+def test_a_failure_that_went_away_takes_its_log_with_it(figure, context, tmp_path):
+    (tmp_path / "small.error.log").write_text("old")
+    make([figure], context, tmp_path)
+    assert not (tmp_path / "small.error.log").exists()

@@ -1,0 +1,62 @@
+"""Small float64 tensor functions that keep their digits where the textbook form cancels or overflows.
+
+Theorem ids I1 and I4. All are elementwise, or reduce the last axis where said.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+SERIES_BELOW = 0.25
+_GAP_SERIES = tuple(2.0 * (-1) ** k / math.factorial(k + 2) for k in range(13))
+_JS_SERIES = tuple(1.0 / ((k + 1) * (2 * k + 1)) for k in range(14))
+
+
+def two_difference(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """a - b as an unevaluated sum ``high + low`` that is exact in float64 (Knuth's TwoSum)."""
+    high = a - b
+    virtual = high - a
+    low = (a - (high - virtual)) - (b + virtual)
+    return high, low
+
+
+def horner(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
+    """sum_k coefficients[k] x^k."""
+    value = torch.full_like(x, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        value.mul_(x).add_(coefficient)
+    return value
+
+
+def exponential_gap(x: Tensor) -> Tensor:
+    """e^(-x) - 1 + x for x >= 0, which is x^2/2 - x^3/6 + ... near 0."""
+    near = x.clamp(max=SERIES_BELOW)
+    return torch.where(x < SERIES_BELOW, horner(near, _GAP_SERIES) * near * near / 2, x + torch.expm1(-x))
+
+
+def jensen_shannon_density(t: Tensor) -> Tensor:
+    """((1+t) log(1+t) + (1-t) log(1-t))/2 for 0 <= t <= 1, which is t^2/2 + t^4/12 + ... near 0."""
+    near = t.clamp(max=SERIES_BELOW).square_()
+    direct = 0.5 * ((1 + t) * torch.log1p(t) + torch.special.xlog1py(1 - t, -t))
+    return torch.where(t < SERIES_BELOW, horner(near, _JS_SERIES) * near / 2, direct)
+
+
+def log_mean_exp(log_weights: Tensor, x: Tensor) -> Tensor:
+    """log sum_i w_i e^(x_i) over the last axis, w = softmax(log_weights); relative error small as x -> 0.
+
+    Summing w*(e^x - 1) keeps a small result; where e^x leaves the range the two exponents are added first.
+    If the sum overflows or nearly cancels the weights, the difference of two log-sum-exps is accurate.
+    """
+    top = log_weights.amax(-1, keepdim=True)
+    weights = torch.exp(log_weights - top)
+    total = weights.sum(-1, keepdim=True)
+    small = weights * torch.expm1(x.clamp(max=1.0))
+    excess = (
+        torch.where(x < 1, small, torch.exp(log_weights - top + x) - weights).sum(-1, keepdim=True) / total
+    )
+    far = torch.logsumexp(log_weights - top + x, -1, keepdim=True) - torch.log(total)
+    near = torch.log1p(excess.clamp(min=-0.5))
+    return torch.where(torch.isfinite(near) & (excess > -0.5), near, far).squeeze(-1)

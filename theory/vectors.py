@@ -1,0 +1,92 @@
+"""Drift of a vector of any space: hidden state, logits, embedding (paper's Theorem 1, made exact: A6)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from theory.drift import VectorDrift
+from theory.stable import two_difference
+from theory.validation import check_pair
+
+_SPLITTER = 2.0**27 + 1
+_PEELS = 3
+
+
+class Geometry(NamedTuple):
+    """What :func:`geometry` finds; each of the leading shape ``(...)``."""
+
+    cosdist: Tensor
+    orthogonal_sq: Tensor
+    parallel: Tensor
+    norm_sq: Tensor
+    relative_sq: Tensor
+
+
+def _leading_bits(x: Tensor) -> tuple[Tensor, Tensor]:
+    """x as the sum of its 26 leading bits and the rest (Veltkamp), so that products of parts are exact."""
+    scaled = x * _SPLITTER
+    high = scaled - (scaled - x)
+    return high, x - high
+
+
+def _power_of_two(x: Tensor) -> Tensor:
+    """The power of two just above max |x| of the last axis (1 for a zero vector); dividing by it is exact."""
+    largest = x.abs().amax(-1, keepdim=True)
+    return torch.ldexp(torch.ones_like(largest), torch.frexp(largest).exponent)
+
+
+def geometry(x: Tensor, y: Tensor, high: Tensor, low: Tensor) -> Geometry:
+    """Split d = high + low = y - x (float64, ``(..., V)``) along and across x.
+
+    The part along x is peeled off in multiples of x that float64 represents, so an almost parallel d keeps
+    the digits of the small part across x.
+    """
+    x_unit, y_unit = _power_of_two(x), _power_of_two(y)
+    x, across, low, y = x / x_unit, high / x_unit, low / x_unit, y / y_unit
+    x_high, x_low = _leading_bits(x)
+    norm_sq = (x * x).sum(-1, keepdim=True)
+    relative_sq = (across * across).sum(-1) / norm_sq.squeeze(-1)
+    parallel = torch.zeros_like(norm_sq)
+    for peel in range(_PEELS):
+        share = _leading_bits((x * across).sum(-1, keepdim=True) / norm_sq)[0]
+        parallel = parallel + share
+        across = (across - share * x_high) - share * x_low
+        across = across + low if peel == 0 else across
+    orthogonal_sq = (across * across).sum(-1, keepdim=True) / norm_sq
+
+    along = (x * y).sum(-1, keepdim=True) / norm_sq
+    across_y = across * (x_unit / y_unit)
+    b_sq = (across_y * across_y).sum(-1, keepdim=True) / norm_sq
+    length = torch.sqrt(along * along + b_sq)
+    cosdist = torch.where(along > 0, b_sq / (length * (length + along)), 1 - along / length)
+
+    still = (x == 0).all(-1) & (y == 0).all(-1)
+    values = (cosdist, orthogonal_sq, parallel, norm_sq * x_unit * x_unit)
+    cosdist, orthogonal_sq, parallel, norm_sq = (value.squeeze(-1) for value in values)
+    zero = torch.zeros_like(norm_sq)
+    ratios = (cosdist, orthogonal_sq, parallel, relative_sq)
+    cosdist, orthogonal_sq, parallel, relative_sq = (torch.where(still, zero, ratio) for ratio in ratios)
+    return Geometry(cosdist, orthogonal_sq, parallel, norm_sq, relative_sq)
+
+
+def centred(high: Tensor, low: Tensor) -> Tensor:
+    """high + low less its mean over the last axis; the second pass removes what rounding the mean left."""
+    first = (high - high.mean(-1, keepdim=True)) + low
+    return first - first.mean(-1, keepdim=True)
+
+
+def measure_vectors(x: Tensor, y: Tensor) -> VectorDrift:
+    """Drift from the dense vectors ``x`` to the perturbed vectors ``y``, both ``(..., V)``, in float64.
+
+    Raises
+    ------
+    ValueError
+        If the two differ in shape, dtype or device, are not floating point, have an empty last axis, or hold
+        values that are not finite.
+    """
+    check_pair("x", x, "y", y)
+    dense, perturbed = x.detach().double(), y.detach().double()
+    return VectorDrift(**geometry(dense, perturbed, *two_difference(perturbed, dense))._asdict())

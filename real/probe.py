@@ -1,7 +1,7 @@
 """Watch a forward pass from outside: what every submodule was given and gave, and which ones mix positions.
 
-Nothing here knows a class name. Tensors are compared as matrices (rows = positions, columns = features), because
-some decoder layers flatten the batch on the way (OPT, mixtures of experts).
+Nothing here knows a class name. Tensors are compared as matrices (rows = positions, columns = features),
+because some decoder layers flatten the batch on the way (OPT, mixtures of experts).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ Hook = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One call of one module: the first floating tensors it received, ``(rows, columns)``, and what it returned."""
+    """One call of one module: the floating tensors it received and the first it returned, as matrices."""
 
     module: nn.Module
     inputs: tuple[Tensor, ...]
@@ -126,8 +127,7 @@ def record(model: nn.Module, tokens: Tensor, zeroed: Iterable[nn.Module] = ()) -
 
 def no_cache(model: nn.Module) -> dict[str, Any]:
     """Keyword for a forward pass without a key-value cache, for models that know of one."""
-    config = model.config.get_text_config()  # type: ignore[union-attr,operator]
-    return {"use_cache": False} if getattr(config, "use_cache", None) is not None else {}
+    return {"use_cache": False} if "use_cache" in signature(model.forward).parameters else {}
 
 
 def position_mixers(model: nn.Module, tokens: Tensor, candidates: Iterable[nn.Module]) -> set[nn.Module]:

@@ -1,0 +1,182 @@
+"""Pruning specifications: the strings that are at once API, command line and figure legend.
+
+``attn:8`` ``mlp:4`` ``block:6`` ``joint:4``   drop that many sublayers (blocks), chosen by the paper's cosine
+``attn:8@kl`` ``@tv`` ``@greedy``              chosen by measured mean KL or TV; one by one by joint KL
+``attn:[3,7]``                                 drop exactly these
+``random:4``                                   drop four sublayers at random (control)
+``magnitude:50%`` ``wanda:2:4`` ``sparsegpt:4:8``  sparsify weights: any percentage, any n zeros in every m
+``int8`` ``int4``                              weight-only round-to-nearest
+``attn:4+wanda:2:4``                           one after the other; ``dense`` is nothing at all
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from theory.names import UnknownNameError, lookup
+
+Target = Literal["attn", "mlp", "block", "joint", "random"]
+Criterion = Literal["cosine", "kl", "tv", "greedy"]
+Method = Literal["magnitude", "wanda", "sparsegpt"]
+
+TARGETS: tuple[Target, ...] = get_args(Target)
+CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
+METHODS: tuple[Method, ...] = get_args(Method)
+DENSE = "dense"
+EXAMPLES = {
+    **{target: f"{target}:4" for target in TARGETS},
+    **{method: f"{method}:2:4" for method in METHODS},
+    "int8": "int8",
+    "int4": "int4",
+    DENSE: DENSE,
+}
+
+
+class SpecError(ValueError):
+    """A pruning specification that cannot be read, or that does not fit the model."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Drop ``count`` sublayers or blocks chosen by ``criterion``, or exactly those in ``layers``."""
+
+    target: Target
+    count: int
+    layers: tuple[int, ...] | None = None
+    criterion: Criterion = "cosine"
+
+    def __str__(self) -> str:
+        if self.layers is not None:
+            return f"{self.target}:[{','.join(map(str, self.layers))}]"
+        return f"{self.target}:{self.count}" + ("" if self.criterion == "cosine" else f"@{self.criterion}")
+
+
+@dataclass(frozen=True)
+class Unstructured:
+    """Zero ``percent`` of the weights."""
+
+    percent: float
+
+    def __str__(self) -> str:
+        return f"{self.percent:g}%"
+
+
+@dataclass(frozen=True)
+class NofM:
+    """Zero exactly ``n`` of every ``m`` consecutive inputs of each output row."""
+
+    n: int
+    m: int
+
+    def __str__(self) -> str:
+        return f"{self.n}:{self.m}"
+
+
+@dataclass(frozen=True)
+class Sparsify:
+    """Set weights of all linear maps inside the layers to zero."""
+
+    method: Method
+    pattern: Unstructured | NofM
+
+    def __str__(self) -> str:
+        return f"{self.method}:{self.pattern}"
+
+
+@dataclass(frozen=True)
+class Quantise:
+    """Round weights of all linear maps inside the layers to ``bits`` bits, to nearest."""
+
+    bits: int
+
+    def __str__(self) -> str:
+        return f"int{self.bits}"
+
+
+Step = Drop | Sparsify | Quantise
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Pruning steps, applied from left to right."""
+
+    steps: tuple[Step, ...] = ()
+
+    def __str__(self) -> str:
+        return "+".join(map(str, self.steps)) or DENSE
+
+    @property
+    def drops_only(self) -> bool:
+        """Whether every step drops whole sublayers or blocks."""
+        return all(isinstance(step, Drop) for step in self.steps)
+
+
+def parse_spec(text: str | Spec) -> Spec:
+    """Read a specification; ``str`` of the result gives the canonical text back.
+
+    Raises
+    ------
+    SpecError
+        One sentence with the offending part and the nearest valid forms.
+    """
+    if isinstance(text, Spec):
+        return text
+    if text.strip() == DENSE:
+        return Spec()
+    return Spec(tuple(_step(part.strip(), text) for part in text.split("+")))
+
+
+def _step(part: str, text: str) -> Step:
+    name, _, argument = part.partition(":")
+    try:
+        example = lookup("pruning method", name, EXAMPLES)
+    except UnknownNameError as error:
+        raise SpecError(f"{error} (in spec {text!r}; for example 'attn:8', 'wanda:2:4', 'int8')") from None
+    if name in TARGETS:
+        step = _drop(name, argument)
+    elif name in METHODS:
+        step = _sparsify(name, argument)
+    else:
+        step = Quantise(int(name.removeprefix("int"))) if not argument and name != DENSE else None
+    if step is None:
+        raise SpecError(
+            f"spec {text!r}: {part!r} is not of a valid form; nearest valid forms: {_forms(name, example)}"
+        )
+    return step
+
+
+def _forms(name: str, example: str) -> str:
+    if name == "random":
+        return f"{example!r}"
+    if name in TARGETS:
+        listed = "" if name == "joint" else f", '{name}:[3,7]'"
+        return f"{example!r}{listed}, " + ", ".join(f"'{name}:4@{c}'" for c in CRITERIA[1:])
+    if name in METHODS:
+        return f"'{name}:50%', {example!r}, '{name}:4:8'"
+    return f"{example!r}"
+
+
+def _drop(name: str, argument: str) -> Drop | None:
+    target: Target = lookup("target", name, dict(zip(TARGETS, TARGETS, strict=True)))
+    if listed := re.fullmatch(r"\[(\d+(?:\s*,\s*\d+)*)\]", argument):
+        layers = tuple(int(item) for item in listed[1].split(","))
+        if target in ("joint", "random") or len(set(layers)) < len(layers):
+            return None
+        return Drop(target, len(layers), layers)
+    counted = re.fullmatch(r"(\d+)(?:@(\w+))?", argument)
+    if not counted or (counted[2] and (target == "random" or counted[2] not in CRITERIA)):
+        return None
+    criterion: Criterion = lookup("criterion", counted[2] or "cosine", {c: c for c in CRITERIA})
+    return Drop(target, int(counted[1]), criterion=criterion)
+
+
+def _sparsify(name: str, argument: str) -> Sparsify | None:
+    method: Method = lookup("method", name, dict(zip(METHODS, METHODS, strict=True)))
+    if share := re.fullmatch(r"(\d+(?:\.\d+)?)%", argument):
+        return Sparsify(method, Unstructured(float(share[1]))) if float(share[1]) <= 100 else None
+    if group := re.fullmatch(r"(\d+):(\d+)", argument):
+        n, m = int(group[1]), int(group[2])
+        return Sparsify(method, NofM(n, m)) if 0 <= n <= m and m else None
+    return None

@@ -1,0 +1,167 @@
+"""Family B: sharp bounds by the oscillation R = max delta - min delta alone."""
+
+from __future__ import annotations
+
+import mpmath
+import sympy as sp
+
+from theory.families import common
+from theory.functions import coth_excess, gudermann, kl_max, log_sinhc, sech_deficit
+from theory.steps import argument, expansion, identity, sampled
+from theory.symbols import cosdist_p, hellinger_sq, kl, kl_reverse, oscillation, tv
+from theory.theorem import Status, Theorem, Witness, at_most
+from theory.two_atom_laws import reversed_pair, swap, upper_mass
+
+R = oscillation
+_up = sp.Symbol("t", positive=True)
+_odds = sp.Symbol("ell", real=True)
+
+
+def _logistic(x: sp.Expr) -> sp.Expr:
+    return 1 / (1 + sp.exp(-x))
+
+
+def _events(instance: common.Instance) -> list[tuple[object, str, object]]:
+    """The odds of every event move by at most R."""
+    relations = []
+    size = len(instance.p)
+    for mask in range(1, 2**size - 1):
+        event = [k for k in range(size) if mask >> k & 1]
+        rest = [k for k in range(size) if not mask >> k & 1]
+        odds = [
+            mpmath.log(mpmath.fsum(w[k] for k in event)) - mpmath.log(mpmath.fsum(w[k] for k in rest))
+            for w in (instance.p, instance.q)
+        ]
+        relations.append((abs(odds[1] - odds[0]), "<=", instance.column("oscillation")))
+    return relations
+
+
+B1 = Theorem(
+    id="B1",
+    name="tv-oscillation",
+    title="Odds band and total variation",
+    statement="For every event A the log-odds move by at most R, |logit q(A) - logit p(A)| <= R. "
+    "Hence total variation is at most tanh(R/4), for every vocabulary size.",
+    status=Status.SHARP,
+    claims=(at_most(tv, sp.tanh(R / 4), increasing=("oscillation",)),),
+    derivation=(
+        argument(
+            "q(A)/q(A^c) = p(A) E[e^delta|A] / (p(A^c) E[e^delta|A^c]); the means' ratio lies in [e^-R, e^R]."
+        ),
+        sampled("|logit q(A) - logit p(A)| <= R for every event A", _events),
+        identity(
+            "With l = logit p(A), the gain sigma(l+R) - sigma(l) is stationary at l = -R/2",
+            sp.diff(_logistic(_odds + R) - _logistic(_odds), _odds).subs(_odds, -R / 2),
+            sp.Integer(0),
+        ),
+        identity(
+            "Its derivative in l factors: negative beyond -R/2, positive before",
+            sp.diff(_logistic(_odds + R) - _logistic(_odds), _odds),
+            (sp.exp(R) - 1)
+            * sp.exp(_odds)
+            * (1 - sp.exp(2 * _odds + R))
+            / ((1 + sp.exp(_odds)) ** 2 * (1 + sp.exp(_odds + R)) ** 2),
+        ),
+        identity("The value at l = -R/2", _logistic(R / 2) - _logistic(-R / 2), sp.tanh(R / 4)),
+    ),
+    witnesses=(Witness("the swap pair: p = (sigma(-R/2), sigma(R/2)), delta = (R, 0)", swap),),
+    limit=expansion("TV <= R/4 to leading order", sp.tanh(R / 4), R, R / 4),
+    source="Hilbert-metric contraction (Cohen and Fausti 2023); bounded-range privacy",
+)
+
+B5 = Theorem(
+    id="B5",
+    name="kl-oscillation",
+    title="KL divergence by the oscillation: log of Specht's ratio",
+    statement="Both KL divergences are at most KL_max(R) = log(sinh x/x) + x coth x - 1 with x = R/2, "
+    "which is below Hoeffding's R^2/8 and grows like R - log R - 1.",
+    status=Status.SHARP,
+    claims=(
+        at_most(kl, kl_max(R), increasing=("oscillation",)),
+        at_most(kl_reverse, kl_max(R), increasing=("oscillation",)),
+    ),
+    derivation=(
+        argument(
+            "KL(p||q) = log E e^delta - E delta is convex in delta, so at given end points and mean the "
+            "law on the two "
+            "end points is extremal (chord bound on e^x)."
+        ),
+        identity(
+            "Two atoms, mass t up: KL = log(1 + t(e^R - 1)) - tR is stationary in t at t* = 1/R - 1/(e^R "
+            "- 1)",
+            sp.diff(sp.log(1 + _up * (sp.exp(R) - 1)) - _up * R, _up).subs(_up, 1 / R - 1 / (sp.exp(R) - 1)),
+            sp.Integer(0),
+        ),
+        identity(
+            "It is concave in t, so t* is the maximum",
+            sp.diff(sp.log(1 + _up * (sp.exp(R) - 1)) - _up * R, _up, 2),
+            -((sp.exp(R) - 1) ** 2) / (1 + _up * (sp.exp(R) - 1)) ** 2,
+        ),
+        identity(
+            "The maximum is the log of Specht's ratio",
+            (sp.log(1 + _up * (sp.exp(R) - 1)) - _up * R).subs(_up, 1 / R - 1 / (sp.exp(R) - 1)),
+            kl_max(R),
+        ),
+        identity(
+            "The form that does not cancel: S(R/2) + (R/2) coth(R/2) - 1",
+            log_sinhc(R / 2) + coth_excess(R / 2),
+            kl_max(R),
+        ),
+    ),
+    witnesses=(
+        Witness(
+            "two atoms with p(upper) = 1/R - 1/(e^R - 1), delta = (R, 0)",
+            upper_mass(lambda x: 1 / x - 1 / mpmath.expm1(x)),
+        ),
+        Witness(
+            "the same pair with p and q exchanged",
+            reversed_pair(upper_mass(lambda x: 1 / x - 1 / mpmath.expm1(x))),
+            claim=1,
+        ),
+    ),
+    limit=expansion(
+        "R^2/8 is T3 with the largest variance R^2/4", kl_max(R), R, R**2 / 8 - R**4 / 576 + R**6 / 25920
+    ),
+    source="Hoeffding's lemma made exact; Specht 1960",
+)
+
+B7 = Theorem(
+    id="B7",
+    name="cosine-oscillation",
+    title="Cosine and Bhattacharyya coefficient by the oscillation",
+    statement="cos(p,q) >= sech(R/2), so 1 - cos <= tanh(R/2) tanh(R/4) <= R^2/8 and the angle is at most "
+    "gd(R/2); "
+    "BC(p,q) >= sech(R/4), so the squared Hellinger distance is at most 1 - sech(R/4).",
+    status=Status.SHARP,
+    claims=(
+        at_most(cosdist_p, sech_deficit(R / 2), increasing=("oscillation",)),
+        at_most(hellinger_sq, sech_deficit(R / 4), increasing=("oscillation",)),
+        at_most(sp.acos(1 - cosdist_p), gudermann(R / 2), increasing=("oscillation",)),
+    ),
+    derivation=(
+        argument(
+            "Kantorovich: Y = e^delta in [y, ky], k = e^R, gives (Y - y)(ky - Y) >= 0, so E Y^2 <= (1+k) "
+            "y E Y - k y^2."
+        ),
+        common.kantorovich,
+        identity(
+            "(1+k)^2/(4k) = cosh^2(R/2) at k = e^R",
+            (1 + sp.exp(R)) ** 2 / (4 * sp.exp(R)),
+            sp.cosh(R / 2) ** 2,
+        ),
+        common.cosine_as_moments,
+        identity("1 - sech x = tanh x tanh(x/2)", 1 - 1 / sp.cosh(R), sp.tanh(R) * sp.tanh(R / 2)),
+        identity("cos gd x = sech x", sp.cos(gudermann(R)).subs(R, R), 1 / sp.cosh(R)),
+    ),
+    witnesses=(
+        Witness("the swap pair", swap),
+        Witness("the swap pair", swap, claim=1),
+        Witness("the swap pair", swap, claim=2, parameters=("1e-6", "0.1", "1", "3", "10")),
+    ),
+    limit=expansion(
+        "R^2/8 is T2 with the largest variance R^2/4", sech_deficit(R / 2), R, R**2 / 8 - 5 * R**4 / 384
+    ),
+    source="Kantorovich-Cassels inequality",
+)
+
+THEOREMS = (B1, B5, B7)

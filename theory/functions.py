@@ -1,0 +1,260 @@
+"""Functions that textbook formulas compute badly: one elementary definition each, and one form safe in
+float64.
+
+A ``Stable`` function is an ordinary sympy function.  Its ``definition`` is what it *is*: derivations, high
+precision and interval arithmetic use only that.  Its ``safe`` form is how float64 should compute it: near
+0 a polynomial, for large arguments a form without overflow.  NumPy and JavaScript code is generated from
+``safe``; ``theory verify`` compares the two at high precision.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import sympy as sp
+from sympy.codegen.cfunctions import expm1, log1p
+
+Expression = Any  # sympy's classes are untyped
+
+
+class Stable(sp.Function):
+    """A function with an elementary ``definition`` and a ``safe`` form; subclasses give both and a LaTeX
+    name.
+    """
+
+    latex_name: ClassVar[str]
+    domain: ClassVar[tuple[tuple[float, float], ...]]
+    """Range of each argument over which ``verify`` compares the two forms."""
+
+    @classmethod
+    def definition(cls, *arguments: Expression) -> Expression:
+        """The elementary expression that defines the function."""
+        raise NotImplementedError
+
+    @classmethod
+    def safe(cls, *arguments: Expression) -> Expression:
+        """An equal expression without cancellation or overflow in float64."""
+        raise NotImplementedError
+
+    def fdiff(self, argindex: int = 1) -> Expression:
+        variables = sp.symbols(f"x:{len(self.args)}", positive=True)
+        derivative = elementary(self.definition(*variables)).diff(variables[argindex - 1])
+        return derivative.subs(dict(zip(variables, self.args, strict=True)))
+
+    def _eval_evalf(self, precision: int) -> Expression:
+        return self.definition(*self.args)._eval_evalf(4 * precision)
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        arguments = ", ".join(printer.doprint(argument) for argument in self.args)
+        power = f"^{{{exp}}}" if exp else ""
+        return rf"{self.latex_name}{power}\left({arguments}\right)"
+
+
+def elementary(expression: Expression) -> Expression:
+    """``expression`` with every ``Stable`` function, ``expm1`` and ``log1p`` replaced by its definition."""
+    expression = sp.sympify(expression)
+    while expression.atoms(Stable):
+        expression = expression.replace(
+            lambda e: isinstance(e, Stable), lambda e: e.definition(*e.args), simultaneous=False
+        )
+    return expression.replace(expm1, lambda x: sp.exp(x) - 1).replace(log1p, lambda x: sp.log(1 + x))
+
+
+def even_series(x: Expression, coefficient: Any, terms: int) -> Expression:
+    """``sum of coefficient(k) x^(2k)``, k = 0 .. terms-1, in Horner's form."""
+    square, total = x * x, sp.Integer(0)
+    for k in reversed(range(terms)):
+        total = sp.Rational(coefficient(k)) + square * total if total != 0 else sp.Rational(coefficient(k))
+    return total
+
+
+def power_series(x: Expression, coefficient: Any, terms: int) -> Expression:
+    """``sum of coefficient(k) x^k``, k = 0 .. terms-1, in Horner's form."""
+    total = sp.Rational(coefficient(terms - 1))
+    for k in reversed(range(terms - 1)):
+        total = sp.Rational(coefficient(k)) + x * total
+    return total
+
+
+def choose(*branches: tuple[Expression, Any]) -> Expression:
+    """Unevaluated ``Piecewise``: sympy must not reorder or fold numerical branches."""
+    return sp.Piecewise(*branches, evaluate=False)
+
+
+class phi(Stable):
+    """(e^x - 1 - x)/x^2: increasing and positive, 1/2 at 0."""
+
+    nargs = 1
+    latex_name = r"\varphi"
+    domain = ((-1e4, 700.0),)
+
+    @classmethod
+    def definition(cls, x: Expression) -> Expression:
+        return (sp.exp(x) - 1 - x) / x**2
+
+    @classmethod
+    def safe(cls, x: Expression) -> Expression:
+        return choose(
+            (
+                power_series(x, lambda k: sp.Rational(1, sp.factorial(k + 2)), 18),
+                sp.Abs(x) < sp.Rational(7, 10),
+            ),
+            ((expm1(x) - x) / x**2, True),
+        )
+
+
+class phi_reverse(Stable):
+    """(1 + (x - 1) e^x)/x^2: increasing and positive, 1/2 at 0."""
+
+    nargs = 1
+    latex_name = r"\overleftarrow{\varphi}"
+    domain = ((-1e4, 700.0),)
+
+    @classmethod
+    def definition(cls, x: Expression) -> Expression:
+        return (1 + (x - 1) * sp.exp(x)) / x**2
+
+    @classmethod
+    def safe(cls, x: Expression) -> Expression:
+        series = power_series(x, lambda k: sp.Rational(k + 1, sp.factorial(k + 2)), 21)
+        return choose((series, sp.Abs(x) < 1), ((1 + (x - 1) * sp.exp(x)) / x**2, True))
+
+
+class sinhc_excess(Stable):
+    """sinh(x)/x - 1."""
+
+    nargs = 1
+    latex_name = r"\mathrm{sinhc}_1"
+    domain = ((0.0, 700.0),)
+
+    @classmethod
+    def definition(cls, x: Expression) -> Expression:
+        return sp.sinh(x) / x - 1
+
+    @classmethod
+    def safe(cls, x: Expression) -> Expression:
+        series = x * x * even_series(x, lambda k: sp.Rational(1, sp.factorial(2 * k + 3)), 12)
+        return choose((series, sp.Abs(x) < 1), (sp.sinh(x) / x - 1, True))
+
+
+class log_sinhc(Stable):
+    """S(x) = log(sinh(x)/x): even and convex."""
+
+    nargs = 1
+    latex_name = "S"
+    domain = ((0.0, 1e4),)
+
+    @classmethod
+    def definition(cls, x: Expression) -> Expression:
+        return sp.log(sp.sinh(x) / x)
+
+    @classmethod
+    def safe(cls, x: Expression) -> Expression:
+        size = sp.Abs(x)
+        return choose(
+            (log1p(sinhc_excess(x)), size < 1), (size + log1p(-sp.exp(-2 * size)) - sp.log(2 * size), True)
+        )
+
+
+class coth_excess(Stable):
+    """x coth(x) - 1."""
+
+    nargs = 1
+    latex_name = r"\mathrm{cothx}_1"
+    domain = ((0.0, 1e4),)
+
+    @classmethod
+    def definition(cls, x: Expression) -> Expression:
+        return x * sp.cosh(x) / sp.sinh(x) - 1
+
+    @classmethod
+    def safe(cls, x: Expression) -> Expression:
+        series = x * x * even_series(x, lambda k: sp.Rational(2 * k + 2, sp.factorial(2 * k + 3)), 12)
+        return choose((series / (1 + sinhc_excess(x)), sp.Abs(x) < 1), (x * (1 + 2 / expm1(2 * x)) - 1, True))
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        argument = printer.parenthesize(self.args[0], 100)
+        text = rf"{argument}\coth {argument} - 1"
+        return rf"\left({text}\right)^{{{exp}}}" if exp else rf"\left({text}\right)"
+
+
+class sech_deficit(Stable):
+    """1 - sech(x) = tanh(x) tanh(x/2)."""
+
+    nargs = 1
+    latex_name = r"(1-\mathrm{sech})"
+    domain = ((0.0, 1e4),)
+
+    @classmethod
+    def definition(cls, x: Expression) -> Expression:
+        return 1 - 1 / sp.cosh(x)
+
+    @classmethod
+    def safe(cls, x: Expression) -> Expression:
+        return sp.tanh(x) * sp.tanh(x / 2)
+
+
+class log_cosh(Stable):
+    """log cosh(x)."""
+
+    nargs = 1
+    latex_name = r"\log\cosh"
+    domain = ((0.0, 1e4),)
+
+    @classmethod
+    def definition(cls, x: Expression) -> Expression:
+        return sp.log(sp.cosh(x))
+
+    @classmethod
+    def safe(cls, x: Expression) -> Expression:
+        size = sp.Abs(x)
+        small = log1p(2 * sp.sinh(x / 2) ** 2)
+        return choose((small, size < 1), (size + log1p(sp.exp(-2 * size)) - sp.log(2), True))
+
+
+class kl_max(Stable):
+    """Largest KL divergence at oscillation R: the logarithm of Specht's ratio."""
+
+    nargs = 1
+    latex_name = r"\mathrm{KL}_{\max}"
+    domain = ((0.0, 1e4),)
+
+    @classmethod
+    def definition(cls, R: Expression) -> Expression:
+        return sp.log((sp.exp(R) - 1) / R) - 1 + R / (sp.exp(R) - 1)
+
+    @classmethod
+    def safe(cls, R: Expression) -> Expression:
+        return log_sinhc(R / 2) + coth_excess(R / 2)
+
+
+class gudermann(Stable):
+    """gd(x) = 2 arctan tanh(x/2): cos gd x = sech x, tan gd x = sinh x."""
+
+    nargs = 1
+    latex_name = r"\mathrm{gd}"
+    domain = ((0.0, 1e4),)
+
+    @classmethod
+    def definition(cls, x: Expression) -> Expression:
+        return 2 * sp.atan(sp.tanh(x / 2))
+
+    @classmethod
+    def safe(cls, x: Expression) -> Expression:
+        return cls.definition(x)
+
+
+class growth(Stable):
+    """(e^x - 1)/x: 1 at 0; its square is the factor by which T2 errs (x = R and x = -R)."""
+
+    nargs = 1
+    latex_name = r"\gamma"
+    domain = ((-1e4, 700.0),)
+
+    @classmethod
+    def definition(cls, x: Expression) -> Expression:
+        return (sp.exp(x) - 1) / x
+
+    @classmethod
+    def safe(cls, x: Expression) -> Expression:
+        return choose((sp.Integer(1), sp.Eq(x, 0)), (expm1(x) / x, True))

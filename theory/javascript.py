@@ -1,0 +1,52 @@
+"""JavaScript from the same expressions: formulas for the explorer, and the helper functions they call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import sympy as sp
+
+from theory.functions import Expression, Stable
+
+_NATIVE = {"expm1": "Math.expm1", "log1p": "Math.log1p"}
+
+_ERF = """\
+function erf(x) {
+  const size = Math.abs(x);
+  if (size > 6) return Math.sign(x);
+  let term = 2 * size / Math.sqrt(Math.PI) * Math.exp(-size * size), total = term;
+  for (let k = 1; term > 1e-17 * total; k += 1) { term *= 2 * size * size / (2 * k + 1); total += term; }
+  return Math.sign(x) * total;
+}"""
+
+
+def _all_subclasses(base: type[Any]) -> Iterable[type[Any]]:
+    for child in base.__subclasses__():
+        yield child
+        yield from _all_subclasses(child)
+
+
+def code(expression: Expression) -> str:
+    """``expression`` as one JavaScript expression in its symbols' names."""
+    names = {child.__name__: child.__name__ for child in _all_subclasses(Stable)}
+    plain = expression.replace(sp.Max, lambda *terms: sp.Function("Math.max")(*terms))
+    return str(sp.jscode(plain, user_functions={**_NATIVE, **names, "erf": "erf"}))
+
+
+@cache
+def helpers() -> str:
+    """Definitions of the functions that generated formulas call: the safe forms, and erf by its positive
+    series.
+    """
+    functions = sorted(_all_subclasses(Stable), key=lambda function: function.__name__)
+    return "\n".join([_ERF, *(_helper(function) for function in functions)])
+
+
+def _helper(function: type[Stable]) -> str:
+    arguments = sp.symbols(f"x:{int(next(iter(function.nargs)))}", real=True)
+    return (
+        f"function {function.__name__}({', '.join(map(str, arguments))}) {{\n"
+        f"  return {code(function.safe(*arguments))};\n}}"
+    )

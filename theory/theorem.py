@@ -1,0 +1,316 @@
+"""The types of the catalogue: estimate, bound and certified bound are three things; a theorem holds the
+first two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import mpmath
+import numpy as np
+import torch
+from mpmath import mpf
+from torch import Tensor
+
+from theory.formula import Formula
+from theory.functions import Expression
+from theory.instances import DIGITS, Instance
+from theory.steps import Step
+from theory.symbols import COLUMNS
+
+if TYPE_CHECKING:
+    from theory.certify import Statistics
+    from theory.drift import Drift
+
+Side = Literal["lower", "upper"]
+
+
+class Status(StrEnum):
+    """What is known about a statement."""
+
+    EXACT = "exact"
+    """An identity, or a decision that needs no bound."""
+    SHARP = "sharp"
+    """A proved bound that a witness attains or approaches to within 1e-6."""
+    VALID = "valid"
+    """A proved bound without a claim of sharpness."""
+    ASYMPTOTIC = "asymptotic"
+    """A limit law or an estimate: true to leading order, neither side guaranteed."""
+    NUMERICAL = "numerical"
+    """Supported by numerical evidence only; never used in a certificate."""
+    FALSE = "false"
+    """Folklore that a counterexample refutes."""
+
+
+@dataclass(frozen=True)
+class Estimate(Formula):
+    """An approximation of a quantity; it is on neither side."""
+
+
+@dataclass(frozen=True)
+class Bound(Formula):
+    """A proved bound, for exact statistics; its float64 value carries rounding errors.
+
+    ``increasing`` and ``decreasing`` name the statistics in which the formula is monotone: a certificate
+    then needs only the outward end point of their enclosures.  ``when`` is the hypothesis on the
+    statistics, if there is one; where it fails the bound says nothing.
+    """
+
+    side: Side
+    increasing: tuple[str, ...] = ()
+    decreasing: tuple[str, ...] = ()
+    when: Expression | None = None
+
+    @property
+    def trivial(self) -> float:
+        """The value that says nothing: quantities are non-negative."""
+        return np.inf if self.side == "upper" else -np.inf
+
+    @cached_property
+    def statistics(self) -> tuple[str, ...]:
+        """Symbols of the formula and of its hypothesis."""
+        condition = set() if self.when is None else {str(s.name) for s in self.when.free_symbols}
+        return tuple(sorted(condition | set(self.symbols)))
+
+    def __call__(self, **values: Any) -> Any:
+        result = super().__call__(**values)
+        if self.when is None:
+            return result
+        return np.where(Formula(self.when)(**values) != 0, result, self.trivial)
+
+
+@dataclass(frozen=True)
+class CertifiedBound:
+    """Float64 numbers, shapes ``(...)``, with lower <= exact value <= upper in spite of every rounding
+    error.
+    """
+
+    lower: Tensor
+    upper: Tensor
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a theorem says about one quantity: an expression in the columns of ``Drift``, usually one
+    column.
+    """
+
+    quantity: Expression
+    lower: Bound | None = None
+    upper: Bound | None = None
+    estimate: Estimate | None = None
+
+    @cached_property
+    def name(self) -> str:
+        """The column's name, or the expression as text."""
+        return str(self.quantity)
+
+    @cached_property
+    def measured(self) -> Formula:
+        """The quantity as a formula."""
+        return Formula(self.quantity)
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """The bounds it has."""
+        return tuple(bound for bound in (self.lower, self.upper) if bound is not None)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Every symbol needed to check the claim."""
+        names = set(self.measured.symbols)
+        for bound in self.bounds:
+            names |= set(bound.statistics)
+        if self.estimate is not None:
+            names |= set(self.estimate.symbols)
+        return tuple(sorted(names))
+
+    @property
+    def measurable(self) -> bool:
+        """Whether a ``Drift`` has every symbol of the claim."""
+        return set(self.columns) <= COLUMNS
+
+    @property
+    def exact(self) -> bool:
+        """Whether the claim is an equality."""
+        return (
+            self.lower is not None
+            and self.upper is not None
+            and self.lower.expression == self.upper.expression
+        )
+
+
+def at_most(quantity: Expression, expression: Expression, **monotone: Any) -> Claim:
+    """``quantity <= expression``; ``increasing=``, ``decreasing=``, ``when=`` as in ``Bound``."""
+    return Claim(quantity, upper=Bound(expression, "upper", **monotone))
+
+
+def at_least(quantity: Expression, expression: Expression, **monotone: Any) -> Claim:
+    """``quantity >= expression``."""
+    return Claim(quantity, lower=Bound(expression, "lower", **monotone))
+
+
+def between(lower: Claim, upper: Claim, estimate: Expression | None = None) -> Claim:
+    """Both sides of one quantity, and the estimate that they enclose."""
+    guess = None if estimate is None else Estimate(estimate)
+    return Claim(lower.quantity, lower.lower, upper.upper, guess)
+
+
+def equal(quantity: Expression, expression: Expression) -> Claim:
+    """``quantity = expression``."""
+    return Claim(quantity, Bound(expression, "lower"), Bound(expression, "upper"))
+
+
+def about(quantity: Expression, expression: Expression) -> Claim:
+    """``expression`` approximates ``quantity``: an estimate and no bound."""
+    return Claim(quantity, estimate=Estimate(expression))
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Logits that attain a bound, or come within 1e-6 of it.
+
+    ``build(x)`` returns (logits, perturbation) as exact numbers for one value of the parameter, usually R.
+    """
+
+    text: str
+    build: Callable[[Any], tuple[Sequence[Any], Sequence[Any]]] = field(repr=False)
+    side: Side = "upper"
+    claim: int = 0
+    parameters: tuple[str, ...] = ("1e-6", "0.1", "1", "3", "10", "50")
+
+    def instance(self, parameter: Any) -> Instance:
+        """The witness at one parameter."""
+        with mpmath.workdps(DIGITS):
+            return Instance(*self.build(mpf(parameter)))
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """Why a folklore statement is false: ``show`` returns (left, right) where ``left <= right`` was
+    claimed.
+    """
+
+    text: str
+    show: Callable[[], tuple[Any, Any]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Theorem:
+    """One statement of the catalogue; its formulas stand in ``claims`` and nowhere else."""
+
+    id: str
+    name: str
+    title: str
+    statement: str
+    status: Status
+    claims: tuple[Claim, ...] = ()
+    hypotheses: tuple[str, ...] = ("p, q have full support (finite logits)",)
+    derivation: tuple[Step, ...] = ()
+    witnesses: tuple[Witness, ...] = ()
+    counterexample: Counterexample | None = None
+    limit: Step | None = None
+    """Second-order limit: the step that ties the bound to the paper's estimates."""
+    source: str = ""
+
+    @property
+    def family(self) -> str:
+        """First letter of the id; ``T`` is the paper."""
+        return self.id[0]
+
+    @property
+    def claim(self) -> Claim | None:
+        """The main claim."""
+        return self.claims[0] if self.claims else None
+
+    @property
+    def quantity(self) -> str | None:
+        """Column of the main claim, or None if it is not a single column."""
+        return self.claim.name if self.claim is not None and self.claim.name in COLUMNS else None
+
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """Columns that the main claim's formulas need."""
+        if self.claim is None:
+            return ()
+        return tuple(name for name in self.claim.columns if name not in self.claim.measured.symbols)
+
+    @property
+    def lower(self) -> Bound | None:
+        """Lower bound of the main claim."""
+        return self.claim.lower if self.claim else None
+
+    @property
+    def upper(self) -> Bound | None:
+        """Upper bound of the main claim."""
+        return self.claim.upper if self.claim else None
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """Estimate of the main claim."""
+        return self.claim.estimate if self.claim else None
+
+    @property
+    def witness(self) -> Witness | None:
+        """The first witness."""
+        return self.witnesses[0] if self.witnesses else None
+
+    def bounds(self, drift: Drift) -> tuple[Tensor | None, Tensor | None]:
+        """Uncertified float64 bounds of the main claim, each of the drift's shape."""
+        sides = (self.lower, self.upper)
+        lower, upper = (None if side is None else on_drift(side, side.statistics, drift) for side in sides)
+        return lower, upper
+
+    def approximate(self, drift: Drift) -> Tensor:
+        """Float64 value of the estimate.
+
+        Raises
+        ------
+        ValueError
+            If the theorem has no estimate.
+        """
+        if self.estimate is None:
+            raise ValueError(f"theorem must have an estimate, got {self.id} ({self.name})")
+        return on_drift(self.estimate, self.estimate.symbols, drift)
+
+    def certify(self, statistics: Statistics, claim: int = 0) -> CertifiedBound:
+        """Bounds that hold for the exact value; ``statistics`` is an ``Enclosure`` or name -> (lower,
+        upper).
+        """
+        from theory.certify import certify
+
+        if self.status in (Status.ASYMPTOTIC, Status.NUMERICAL, Status.FALSE):
+            raise ValueError(f"theorem must be proved to certify, got {self.id} with status {self.status}")
+        return certify(self.claims[claim], statistics)
+
+    def latex(self) -> str:
+        """Statement and formulas as LaTeX."""
+        from theory.latex import theorem_latex
+
+        return theorem_latex(self)
+
+    def javascript(self) -> str:
+        """An object literal with the main claim's lower, upper and estimate as arrow functions, or null."""
+        parts = [
+            f"{side}: {'null' if formula is None else formula.javascript()}"
+            for side, formula in (("lower", self.lower), ("upper", self.upper), ("estimate", self.estimate))
+        ]
+        return "{" + ", ".join(parts) + "}"
+
+
+def on_drift(formula: Formula, names: Sequence[str], drift: Drift | Mapping[str, Tensor]) -> Tensor:
+    """Evaluate on the columns of a drift (or a mapping of tensors); result on the columns' device."""
+    tensors = [column(drift, name) for name in names]
+    device = tensors[0].device if tensors else torch.device("cpu")
+    values = {name: tensor.detach().cpu().numpy() for name, tensor in zip(names, tensors, strict=True)}
+    return torch.from_numpy(np.ascontiguousarray(formula(**values))).to(device)
+
+
+def column(drift: Drift | Mapping[str, Tensor], name: str) -> Tensor:
+    """One column of a drift or of a mapping."""
+    value: Tensor = drift[name] if isinstance(drift, Mapping) else getattr(drift, name)
+    return value

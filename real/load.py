@@ -147,13 +147,14 @@ def _one_sentence(name: str) -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep retry remarks and half-second progress bars off the user's screen; failures still raise."""
+    logs: Any = transformers.utils.logging
     logger = logging.getLogger("huggingface_hub")
-    before, bars = logger.level, transformers.utils.logging.is_progress_bar_enabled()
+    before, bars = logger.level, logs.is_progress_bar_enabled()
     logger.setLevel(logging.ERROR)
-    transformers.utils.logging.disable_progress_bar()
+    logs.disable_progress_bar()
     try:
         yield
     finally:
         logger.setLevel(before)
         if bars:
-            transformers.utils.logging.enable_progress_bar()
+            logs.enable_progress_bar()

@@ -25,7 +25,7 @@ def careful_rows(logits: Tensor, perturbed: Tensor, temperature: float) -> Colum
 
 def _divergences(pair: Pair) -> Columns:
     x = pair.centred_delta()
-    log_ratio = x - log_mean_exp(pair.y, x).unsqueeze(-1)
+    log_ratio = _log_ratio(x, log_mean_exp(pair.y, x), pair.log_p, pair.log_q)
     upward = log_ratio > 0
     size = log_ratio.abs()
     lost = -torch.expm1(-size)  # 1 - min(p,q)/max(p,q)
@@ -35,7 +35,6 @@ def _divergences(pair: Pair) -> Columns:
     half = torch.expm1(-0.5 * size)
     mixture = heavier * (1 - 0.5 * lost)
     up, down = log_ratio.clamp(min=0), (-log_ratio).clamp(min=0)
-    angle_scale = 0.5 * log_mean_exp(2 * pair.y, 2 * x).unsqueeze(-1)
     return {
         "kl": (heavier * torch.where(upward, other_gap, gap)).sum(-1),
         "kl_reverse": (heavier * torch.where(upward, gap, other_gap)).sum(-1),
@@ -44,15 +43,22 @@ def _divergences(pair: Pair) -> Columns:
         "hellinger_sq": 0.5 * (heavier * half * half).sum(-1),
         "chi2": (torch.exp(pair.log_p + 2 * up) * lost * lost).sum(-1),
         "chi2_reverse": (torch.exp(pair.log_q + 2 * down) * lost * lost).sum(-1),
-        "cosdist_p": _cosine_distance(pair, (x - angle_scale).abs()),
+        "cosdist_p": _cosine_distance(pair, x),
     }
 
 
-def _cosine_distance(pair: Pair, size: Tensor) -> Tensor:
-    """Half the squared distance of p/||p|| and q/||q||, whose log-ratio has absolute value ``size``."""
+def _log_ratio(x: Tensor, shift: Tensor, log_p: Tensor, log_q: Tensor) -> Tensor:
+    """log(q/p), two ways: x - shift keeps small ratios, log_q - log_p those of heavy tokens far from x = 0."""
+    shift = shift.unsqueeze(-1)
+    return torch.where(x.abs() + shift.abs() < log_p.abs() + log_q.abs(), x - shift, log_q - log_p)
+
+
+def _cosine_distance(pair: Pair, x: Tensor) -> Tensor:
+    """Half the squared distance of the unit vectors p/||p|| and q/||q||."""
     unit_p = pair.y - 0.5 * torch.logsumexp(2 * pair.y, -1, keepdim=True)
     unit_q = pair.y_perturbed - 0.5 * torch.logsumexp(2 * pair.y_perturbed, -1, keepdim=True)
-    step = torch.exp(torch.maximum(unit_p, unit_q)) * torch.expm1(-size)
+    log_ratio = _log_ratio(x, 0.5 * log_mean_exp(2 * pair.y, 2 * x), unit_p, unit_q)
+    step = torch.exp(torch.maximum(unit_p, unit_q)) * torch.expm1(-log_ratio.abs())
     return 0.5 * (step * step).sum(-1)
 
 

@@ -13,6 +13,7 @@ from theory.validation import check_pair
 
 _SPLITTER = 2.0**27 + 1
 _PEELS = 3
+_UNPEELED = 2.0**-75  # three peels leave up to 2^-78 of a parallel vector
 
 
 class Geometry(NamedTuple):
@@ -45,31 +46,41 @@ def geometry(x: Tensor, y: Tensor, high: Tensor, low: Tensor) -> Geometry:
     the digits of the small part across x.
     """
     x_unit, y_unit = _power_of_two(x), _power_of_two(y)
-    x, across, low, y = x / x_unit, high / x_unit, low / x_unit, y / y_unit
-    x_high, x_low = _leading_bits(x)
+    x, high, low, y = x / x_unit, high / x_unit, low / x_unit, y / y_unit
     norm_sq = (x * x).sum(-1, keepdim=True)
-    relative_sq = (across * across).sum(-1) / norm_sq.squeeze(-1)
-    parallel = torch.zeros_like(norm_sq)
-    for peel in range(_PEELS):
-        share = _leading_bits((x * across).sum(-1, keepdim=True) / norm_sq)[0]
-        parallel = parallel + share
-        across = (across - share * x_high) - share * x_low
-        across = across + low if peel == 0 else across
+    relative_sq = (high * high).sum(-1, keepdim=True) / norm_sq
+    scale = y_unit / x_unit
+    shrunk = (y * y).sum(-1, keepdim=True) * scale * scale < relative_sq * norm_sq
+    across, parallel = _peel(x, norm_sq, torch.where(shrunk, y * scale, high), torch.where(shrunk, 0.0, low))
+    parallel = torch.where(shrunk, parallel - 1, parallel)
     orthogonal_sq = (across * across).sum(-1, keepdim=True) / norm_sq
 
     along = (x * y).sum(-1, keepdim=True) / norm_sq
-    across_y = across * (x_unit / y_unit)
+    across_y = across / scale
     b_sq = (across_y * across_y).sum(-1, keepdim=True) / norm_sq
     length = torch.sqrt(along * along + b_sq)
     cosdist = torch.where(along > 0, b_sq / (length * (length + along)), 1 - along / length)
 
     still = (x == 0).all(-1) & (y == 0).all(-1)
-    values = (cosdist, orthogonal_sq, parallel, norm_sq * x_unit * x_unit)
-    cosdist, orthogonal_sq, parallel, norm_sq = (value.squeeze(-1) for value in values)
-    zero = torch.zeros_like(norm_sq)
     ratios = (cosdist, orthogonal_sq, parallel, relative_sq)
-    cosdist, orthogonal_sq, parallel, relative_sq = (torch.where(still, zero, ratio) for ratio in ratios)
-    return Geometry(cosdist, orthogonal_sq, parallel, norm_sq, relative_sq)
+    cosdist, orthogonal_sq, parallel, relative_sq = (
+        torch.where(still, 0.0, ratio.squeeze(-1)) for ratio in ratios
+    )
+    return Geometry(cosdist, orthogonal_sq, parallel, (norm_sq * x_unit * x_unit).squeeze(-1), relative_sq)
+
+
+def _peel(x: Tensor, norm_sq: Tensor, high: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
+    """The part of high + low across x, and the multiple of x along it."""
+    x_high, x_low = _leading_bits(x)
+    across, parallel = high, torch.zeros_like(norm_sq)
+    for peel in range(_PEELS):
+        share = _leading_bits((x * across).sum(-1, keepdim=True) / norm_sq)[0]
+        parallel = parallel + share
+        across = (across - share * x_high) - share * x_low
+        across = across + low if peel == 0 else across
+    size = across.abs().amax(-1, keepdim=True)
+    noise = size <= _UNPEELED * high.abs().amax(-1, keepdim=True)
+    return torch.where(noise, 0.0, across), parallel
 
 
 def centred(high: Tensor, low: Tensor) -> Tensor:

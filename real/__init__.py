@@ -1,6 +1,32 @@
 """Hugging Face models: load, prune, trace hidden state → logits → probabilities, decode, forecast."""
 
+from real.anatomy import anatomy
 from real.cache import cache_folder
+from real.choose import Sublayers, choose_sublayers
 from real.load import LanguageModel, ModelUnavailableError, load, load_encoder
+from real.parts import Anatomy, AnatomyError
+from real.pruning import prune, pruned
+from real.spec import Spec, SpecError, parse_spec
+from real.trace import joint_log_ratio, sublayer_logits, trace_joint, trace_sublayers
 
-__all__ = ["LanguageModel", "ModelUnavailableError", "cache_folder", "load", "load_encoder"]
+__all__ = [
+    "Anatomy",
+    "AnatomyError",
+    "LanguageModel",
+    "ModelUnavailableError",
+    "Spec",
+    "SpecError",
+    "Sublayers",
+    "anatomy",
+    "cache_folder",
+    "choose_sublayers",
+    "joint_log_ratio",
+    "load",
+    "load_encoder",
+    "parse_spec",
+    "prune",
+    "pruned",
+    "sublayer_logits",
+    "trace_joint",
+    "trace_sublayers",
+]

@@ -1,0 +1,117 @@
+"""Prune a language model: within a block (:func:`pruned`) or for good in a copy (:func:`prune`)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from real.anatomy import anatomy
+from real.calibration import Calibration, calibration_rows
+from real.choose import choose_sublayers
+from real.drop import Part, drop_for_good, dropped
+from real.load import LanguageModel
+from real.spec import Drop, Quantise, Spec, parse_spec
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a spec did to a model: dropped parts, and facts per step (scores, sparsity, calibration)."""
+
+    spec: Spec
+    parts: tuple[Part, ...]
+    facts: tuple[dict[str, Any], ...]
+
+
+@contextmanager
+def pruned(
+    lm: LanguageModel, spec: str | Spec, calibration: Calibration = None, seed: int = 0
+) -> Iterator[Applied]:
+    """Inside the block ``lm.model`` is pruned in place; afterwards it is exactly as before.
+
+    Parameters
+    ----------
+    spec:
+        For example ``"attn:8"`` or ``"attn:4+wanda:2:4"``; see :mod:`real.spec`.
+    calibration:
+        Token ids ``(N, T)``, a list of strings or of token tensors; None for the text that ships.
+    seed:
+        Of the default calibration text and of ``random``.
+
+    Raises
+    ------
+    SpecError, AnatomyError, DropError
+        The spec cannot be read or does not fit; the model has no such part; it could not be dropped.
+    """
+    before: dict[nn.Parameter, Tensor] = {}
+
+    def keep(parameter: nn.Parameter) -> None:
+        before.setdefault(parameter, parameter.detach().clone())
+
+    with ExitStack() as stack:
+        try:
+            yield _apply(lm, parse_spec(spec), calibration, seed, stack, keep)
+        finally:
+            with torch.no_grad():
+                for parameter, weights in before.items():
+                    parameter.copy_(weights)
+
+
+def prune(
+    lm: LanguageModel, spec: str | Spec, calibration: Calibration = None, seed: int = 0
+) -> LanguageModel:
+    """A pruned copy: an ordinary ``transformers`` model, to be saved with :func:`real.save`.
+
+    Dropped sublayers have zero output projections, dropped blocks are removed. Parameters and errors as
+    :func:`pruned`.
+    """
+    parsed = parse_spec(spec)
+    copied = replace(lm, model=copy.deepcopy(lm.model), name=f"{lm.name} {parsed}")
+    found = anatomy(copied.model)
+    with ExitStack() as stack:
+        applied = _apply(copied, parsed, calibration, seed, stack, lambda parameter: None)
+    if applied.parts:
+        drop_for_good(found, applied.parts)
+    record = {
+        "spec": str(parsed),
+        "seed": seed,
+        "dropped": [str(part) for part in applied.parts],
+        "steps": list(applied.facts),
+    }
+    return replace(copied, provenance=lm.provenance | {"pruning": record})
+
+
+def _apply(
+    lm: LanguageModel,
+    spec: Spec,
+    calibration: Calibration,
+    seed: int,
+    stack: ExitStack,
+    keep: Callable[[nn.Parameter], None],
+) -> Applied:
+    """Apply the steps from left to right; hooks live as long as ``stack``; ``keep`` sees old weights."""
+    parts: list[Part] = []
+    facts: list[dict[str, Any]] = []
+    found = anatomy(lm.model)
+    for step in spec.steps:
+        tokens = calibration_rows(lm, calibration, step, seed)
+        fact: dict[str, Any] = {"step": str(step)}
+        if tokens is not None:
+            fact["calibration"] = "given" if calibration is not None else f"shipped text, seed {seed}"
+            fact["calibration_tokens"] = list(tokens.shape)
+        if isinstance(step, Drop):
+            chosen = choose_sublayers(lm, step, tokens, seed, gone=tuple(parts))
+            stack.enter_context(dropped(found, chosen.parts))
+            parts += chosen.parts
+            fact["dropped"] = [str(part) for part in chosen.parts]
+        elif isinstance(step, Quantise):
+            raise NotImplementedError
+        else:
+            raise NotImplementedError
+        facts.append(fact)
+    return Applied(spec, tuple(parts), tuple(facts))

@@ -64,9 +64,10 @@ class Catalogue:
         return members
 
 
-def _order(theorem: Theorem) -> tuple[bool, str, int]:
-    letter, number = re.fullmatch(r"([A-Z])(\d+)", theorem.id).groups()  # type: ignore[union-attr]
-    return letter == "T", letter, int(number)
+def _order(theorem: Theorem) -> tuple[bool, str, int, str]:
+    """By family and number, the paper last; a false statement (``"H1x"``) follows the true one (``"H1"``)."""
+    letter, number, suffix = re.fullmatch(r"([A-Z])(\d+)(x?)", theorem.id).groups()  # type: ignore[union-attr]
+    return letter == "T", letter, int(number), suffix
 
 
 catalogue = Catalogue()

@@ -1,0 +1,43 @@
+"""Teacher-forced passes that keep hidden states, not logits: the head sees a few positions at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from real.anatomy import anatomy
+from real.load import LanguageModel
+from real.probe import no_cache
+
+_LOGITS_AT_ONCE = 1 << 26  # elements: 256 MiB in float32
+
+
+def final_hidden(lm: LanguageModel, tokens: Tensor, batch_size: int = 16) -> Tensor:
+    """Head inputs (after the final norm) ``(N, L, d)`` of right-padded tokens ``(N, L)``.
+
+    No attention mask: with causal attention, padding on the right cannot reach the tokens before it.
+    """
+    head = anatomy(lm.model).head
+    if head is None:
+        raise ValueError(f"{lm.name} has no language-model head, so no next-token probabilities")
+    backbone = head.backbone
+    batches = torch.split(tokens.to(lm.device), batch_size)
+    with torch.inference_mode():
+        hidden = [backbone(input_ids=batch, **no_cache(backbone)).last_hidden_state for batch in batches]
+    return torch.cat(hidden)
+
+
+def head_logits(lm: LanguageModel, hidden: Tensor) -> Tensor:
+    """Logits ``(..., V)`` of head inputs ``(..., d)``."""
+    found = anatomy(lm.model)
+    with torch.inference_mode():
+        return found.logits_from_hidden(hidden, final_norm=False)
+
+
+def row_chunks(count: int, vocabulary: int) -> Iterator[slice]:
+    """Slices of ``count`` rows so that logits of one slice stay within a fixed memory."""
+    step = max(1, _LOGITS_AT_ONCE // vocabulary)
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))

@@ -47,6 +47,7 @@ function measure(z, D, T) {
   const q = softmax(z.map((x, i) => x + D[i]), T);
   const columns = {};
   for (const [name, define] of Object.entries(DEFINITIONS)) columns[name] = define(p, q, z, D, delta, z.length);
+  columns.temperature = T;
   return { p, q, columns };
 }
 
@@ -99,11 +100,11 @@ function drawStep() {
   bars(byId("probabilities"), p, q);
   byId("bounds").tBodies[0].innerHTML = BOUNDS.map((bound) => {
     const value = columns[bound.quantity];
-    const lower = bound.lower ? bound.lower(columns) : undefined, upper = bound.upper ? bound.upper(columns) : undefined;
+    const [lower, estimate, upper] = ["lower", "estimate", "upper"].map((side) => bound[side]?.(columns));
     const share = upper > 0 ? value / upper : value === 0 ? 0 : NaN;
-    return `<tr data-theorem="${bound.id}" data-value="${value}" data-lower="${lower ?? ""}" data-upper="${upper ?? ""}">
+    return `<tr data-theorem="${bound.id}" data-quantity="${bound.quantity}" data-value="${value}" data-lower="${lower ?? ""}" data-upper="${upper ?? ""}">
       <td>${bound.quantity}</td><td>${show(value)}</td><td title="${bound.title}">${bound.id} ${bound.name}</td>
-      <td>${show(lower)}</td><td>${show(upper)}</td>
+      <td>${show(lower)}</td><td>${show(estimate)}</td><td>${show(upper)}</td>
       <td>${upper === undefined ? "" : `<meter min="0" max="1" value="${share || 0}">${show(share)}</meter> ${show(share)}`}</td></tr>`;
   }).join("");
   byId("statistics").tBodies[0].innerHTML = Object.entries(columns).map(([name, value]) =>

@@ -1,0 +1,94 @@
+"""Fill the explorer's page with JavaScript generated from the symbolic definitions and bounds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from markupsafe import Markup
+
+from paper_figs.page import claim_latex, mathml, render, text
+from theory import catalogue
+from theory.definitions import DEFINITIONS, javascript
+from theory.files import atomic_path
+from theory.formula import Formula
+from theory.javascript import code, helpers
+from theory.theorem import Bound, Claim, Theorem
+
+WORDS = ("the", "cat", "sees", "a", "dog")
+
+
+def write_explorer(folder: Path) -> Path:
+    """Write ``folder/explorer.html``; it needs no network and no other file."""
+    page = render(
+        __package__,
+        style=text(__package__, "explorer.css"),
+        script=text(__package__, "explorer.js"),
+        formulas=Markup(formulas()),
+        words=WORDS,
+        bounds=[
+            {
+                "id": theorem.id,
+                "title": theorem.title,
+                "status": theorem.status,
+                "mathml": mathml(claim_latex(claim)),
+            }
+            for theorem, claim in shown()
+        ],
+    )
+    path = folder / "explorer.html"
+    with atomic_path(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+    return path
+
+
+def shown() -> Iterator[tuple[Theorem, Claim]]:
+    """The bounds and estimates of one defined distance by defined statistics, distance by distance."""
+    known = DEFINITIONS.keys() | {"temperature"}
+    claims = [(theorem, claim) for theorem in catalogue for claim in theorem.claims]
+    for column in DEFINITIONS:
+        for theorem, claim in claims:
+            if claim.name == column and set(claim.columns) <= known and (claim.bounds or claim.estimate):
+                yield theorem, claim
+
+
+def formulas() -> str:
+    """JavaScript: every definition as a function of the atoms, every claim as functions of the columns."""
+    definitions = ",\n".join(
+        f"  {name}: (p, q, z, D, delta, V) => {javascript(name)}" for name in DEFINITIONS
+    )
+    rows = ",\n".join(_row(theorem, claim) for theorem, claim in shown())
+    tv = catalogue["tv-oscillation"].upper
+    assert tv is not None
+    return "\n".join(
+        [
+            '"use strict";',
+            "const total = (V, f) => { let sum = 0; for (let i = 0; i < V; i++) sum += f(i); return sum; };",
+            "const largest = (V, f) => "
+            "{ let top = -Infinity; for (let i = 0; i < V; i++) top = Math.max(top, f(i)); return top; };",
+            helpers(),
+            f"const DEFINITIONS = {{\n{definitions}\n}};",
+            f"const BOUNDS = [\n{rows}\n];",
+            f"const STEP_TV = {tv.javascript()};  // largest total variation of one step with oscillation R",
+            f"const WORDS = {json.dumps(WORDS)};",
+        ]
+    )
+
+
+def _row(theorem: Theorem, claim: Claim) -> str:
+    texts = {"id": theorem.id, "name": theorem.name, "title": theorem.title, "quantity": claim.name}
+    sides = {"lower": claim.lower, "upper": claim.upper, "estimate": claim.estimate}
+    parts = [f"{key}: {json.dumps(value)}" for key, value in texts.items()]
+    parts += [f"{side}: {_of_columns(formula)}" for side, formula in sides.items() if formula is not None]
+    return "  {" + ", ".join(parts) + "}"
+
+
+def _of_columns(formula: Formula) -> str:
+    """A function of the object of columns; undefined where the bound's hypothesis fails."""
+    call = f"({formula.javascript()})({', '.join(f'c.{name}' for name in formula.symbols)})"
+    if isinstance(formula, Bound) and formula.when is not None:
+        names = sorted(str(symbol) for symbol in formula.when.free_symbols)
+        condition = f"(({', '.join(names)}) => {code(formula.when)})({', '.join(f'c.{n}' for n in names)})"
+        return f"(c) => {condition} ? {call} : undefined"
+    return f"(c) => {call}"

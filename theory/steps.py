@@ -47,10 +47,12 @@ class Step:
 
 
 def identity(text: str, left: Expression, right: Expression) -> Step:
-    """``left = right``, proved by sympy."""
+    """``left = right``, proved by sympy; unevaluated derivatives, integrals and substitutions are carried
+    out.
+    """
 
     def check() -> str:
-        difference = elementary(left - right)
+        difference = elementary(sp.sympify(left - right).doit()).doit()
         if not vanishes(difference):
             raise StepFailedError(f"sympy does not reduce to 0: {sp.simplify(difference)}")
         return "difference simplifies to 0"

@@ -7,6 +7,7 @@ by ``parameter``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -71,6 +72,8 @@ option_mass_perturbed = _symbol("option_mass_perturbed", "q(S)", "perturbed prob
 temperature = _symbol("temperature", "T", "sampling temperature")
 vocabulary = _symbol("vocabulary", "V", "number of entries")
 
+_SIGNS = {"==": "=", "<=": "<=", "<": "<", ">=": ">=", ">": ">", "!=": "!="}
+
 COLUMNS = frozenset(MEANINGS)
 """Names of the symbols that are columns of ``Drift``; all other symbols are parameters."""
 
@@ -85,6 +88,23 @@ def parameter(name: str, latex: str, text: str, *, positive: bool = True) -> sp.
     if MEANINGS.setdefault(name, meaning) != meaning:
         raise ValueError(f"name {name!r} already stands for: {MEANINGS[name].text}")
     return _symbol(name, latex, text, positive=positive)
+
+
+def readable(expression: object) -> str:
+    """An expression as one line of text, in the report's letters instead of the columns' names."""
+    if isinstance(expression, sp.core.relational.Relational):
+        return f"{readable(expression.lhs)} {_SIGNS[expression.rel_op]} {readable(expression.rhs)}"
+    symbols = sp.sympify(expression).free_symbols
+    letters = {symbol: sp.Symbol(_plain(MEANINGS[symbol.name].latex)) for symbol in symbols & _known(symbols)}
+    return str(sp.sympify(expression).xreplace(letters))
+
+
+def _known(symbols: set[sp.Symbol]) -> set[sp.Symbol]:
+    return {symbol for symbol in symbols if symbol.name in MEANINGS}
+
+
+def _plain(latex: str) -> str:
+    return re.sub(r"\\mathrm|[{}]|\\(?=[A-Za-z])", "", latex).replace(r"\|", "||")
 
 
 def latex_names(symbols: Iterable[sp.Symbol]) -> dict[sp.Symbol, str]:

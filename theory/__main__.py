@@ -1,0 +1,6 @@
+"""``python -m theory``."""
+
+from theory.cli import app
+from theory.command_line import run
+
+run(app)

@@ -1,0 +1,5 @@
+"""``python -m sim``."""
+
+from sim.command_line import main
+
+main()

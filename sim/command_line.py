@@ -1,0 +1,84 @@
+"""``python -m sim``: sweep, attack, chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from theory.command_line import run
+
+app = typer.Typer(no_args_is_help=True)
+Seed = Annotated[int, typer.Option(help="The one seed of all random numbers.")]
+
+
+def _whole(text: str) -> int:
+    """An integer, also written 1e8."""
+    value = float(text)
+    if not value.is_integer():
+        raise typer.BadParameter(f"{text} is not a whole number")
+    return int(value)
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(","))
+
+
+@app.callback()
+def laboratory() -> None:
+    """Try to break every theorem, and watch error accumulate."""
+
+
+@app.command()
+def sweep(
+    draws: Annotated[int, typer.Option(parser=_whole, help="Number of draws, for example 1e6.")] = 1_000_000,
+    seed: Seed = 0,
+    workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
+    out: Annotated[Path, typer.Option(help="Summary; checkpoints go to OUT.parts.")] = Path("sweep.json"),
+    vocabularies: Annotated[str | None, typer.Option(help="Vocabulary sizes, comma-separated.")] = None,
+    bases: Annotated[str | None, typer.Option(help="Base families, comma-separated.")] = None,
+    perturbations: Annotated[str | None, typer.Option(help="Perturbation families, comma-separated.")] = None,
+    logits: Annotated[Path | None, typer.Option(help="A .npy file of real logits as one more base.")] = None,
+) -> None:
+    """Random perturbations against every theorem; exit code 1 if one is violated."""
+    from sim.draws import Families
+    from sim.plan import VOCABULARIES
+    from sim.sweep import planned_draws
+    from sim.sweep import sweep as run_sweep
+
+    sizes = tuple(_whole(s) for s in vocabularies.split(",")) if vocabularies else VOCABULARIES
+    defaults = Families()
+    families = Families(
+        _names(bases) or defaults.bases,
+        _names(perturbations) or defaults.perturbations,
+        str(logits) if logits else None,
+    )
+    with _progress() as progress:
+        task = progress.add_task("draws", total=planned_draws(draws, sizes))
+        report = run_sweep(
+            draws, seed, sizes, families, workers, out.with_name(out.name + ".parts"),
+            lambda block: progress.advance(task, block.draws),
+        )  # fmt: skip
+    report.save(out)
+    Console().print(report.table())
+    if report.violations:
+        Console(stderr=True).print(f"{len(report.violations)} confirmed violations; see {out}")
+        raise typer.Exit(1)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def main() -> None:
+    """Entry point."""
+    run(app)

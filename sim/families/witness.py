@@ -1,0 +1,60 @@
+"""The theorems' own witnesses, exact and slightly disturbed, hidden in a vocabulary of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sim.families.base import Array
+from theory.families import catalogue
+from theory.theorem import Witness
+
+BUILDS_PER_UNIT = 16
+OSCILLATIONS = (1e-6, 50.0)
+DEPTH = 50.0
+"""Padding tokens lie this many nats (plus log V) below the witness's lightest atom."""
+
+
+def all_witnesses() -> list[Witness]:
+    """Every witness of the catalogue, in its order."""
+    return [witness for theorem in catalogue for witness in theorem.witnesses]
+
+
+def witness_pair(witness: Witness, parameter: float) -> tuple[Array, Array]:
+    """Logits and perturbation (T = 1) of one witness as float64, each of shape ``(atoms,)``."""
+    instance = witness.instance(parameter)
+    return np.array([float(x) for x in instance.z]), np.array([float(x) for x in instance.delta])
+
+
+def embed(logits: Array, perturbation: Array, vocabulary: int) -> tuple[Array, Array]:
+    """Pad a witness to ``vocabulary`` tokens without weight and without a new extreme of the perturbation."""
+    padding = vocabulary - len(logits)
+    low = logits.min() - DEPTH - np.log(vocabulary)
+    return (
+        np.concatenate([logits, np.full(padding, low)]),
+        np.concatenate([perturbation, np.full(padding, perturbation.mean())]),
+    )
+
+
+def witness_rows(
+    rng: np.random.Generator, rows: int, vocabulary: int, witnesses: Sequence[Witness] | None = None
+) -> tuple[Array, Array]:
+    """Logits and perturbations ``(rows, V)`` at T = 1: witnesses that fit, half of them disturbed."""
+    chosen = all_witnesses() if witnesses is None else list(witnesses)
+    built = []
+    for _ in range(min(BUILDS_PER_UNIT, rows)):
+        witness = chosen[rng.integers(len(chosen))]
+        parameter = float(np.exp(rng.uniform(*np.log(OSCILLATIONS))))
+        logits, perturbation = witness_pair(witness, parameter)
+        if len(logits) <= vocabulary and np.isfinite(logits).all() and np.isfinite(perturbation).all():
+            built.append(embed(logits, perturbation, vocabulary))
+    if not built:
+        return np.zeros((rows, vocabulary)), np.zeros((rows, vocabulary))
+    index = np.arange(rows) % len(built)
+    z = np.stack([pair[0] for pair in built])[index]
+    delta = np.stack([pair[1] for pair in built])[index]
+    disturbed = (rng.random((rows, 1)) < 0.5) * 10.0 ** rng.uniform(-6, -1, size=(rows, 1))
+    spread = np.ptp(delta, axis=1, keepdims=True)
+    z = z + disturbed * rng.standard_normal(z.shape)
+    return z, delta + disturbed * spread * rng.standard_normal(z.shape)

@@ -1,0 +1,107 @@
+"""Hold draws against every measurable claim of the catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.draws import Draws
+from sim.exact import ExactDraw, violated
+from sim.reducers import Array, Tally
+from theory.checking import check, claims_on_drift
+from theory.families import catalogue
+from theory.measure import measure
+from theory.theorem import Claim, Theorem, column
+
+WORST_SLACK = -1e-300
+"""Below this a float64 slack is negative, not merely the rounding of an underflow."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """One row of a tally: a claim, its key (as ``theory.check`` names it) and its theorem."""
+
+    key: str
+    theorem: Theorem
+    claim: Claim
+    bounded: bool
+
+
+@cache
+def held_claims() -> tuple[Held, ...]:
+    """Every claim with a bound or an estimate in the columns of a drift, in the catalogue's order."""
+    rows = []
+    for theorem in catalogue:
+        bounded = dict(claims_on_drift(theorem))
+        rows += [Held(key, theorem, claim, True) for key, claim in bounded.items()]
+        rows += [
+            Held(f"{theorem.id}~{claim.name}", theorem, claim, False)
+            for claim in theorem.claims
+            if claim.estimate is not None and claim.measurable and claim not in bounded.values()
+        ]
+    return tuple(rows)
+
+
+def hold(tally: Tally, draws: Draws) -> list[dict[str, object]]:
+    """Add one batch of draws to ``tally``; return a record of every confirmed violation."""
+    drift = measure(draws.logits, draws.perturbed, draws.temperature)
+    checks = check(drift)
+    found: list[dict[str, object]] = []
+    for index, held in enumerate(held_claims()):
+        values = {name: column(drift, name).numpy() for name in held.claim.columns}
+        quantity = np.broadcast_to(held.claim.measured(**values), (len(draws.logits),))
+        if held.claim.estimate is not None:
+            _add_estimate(tally, index, quantity, held.claim.estimate(**values))
+        if not held.bounded:
+            tally.draws[index] += quantity.size
+            continue
+        result = checks[held.key]
+        upper = np.full(quantity.shape, np.inf) if result.upper_slack is None else result.upper_slack.numpy()
+        lower = np.full(quantity.shape, np.inf) if result.lower_slack is None else result.lower_slack.numpy()
+        tally.draws[index] += int((np.isfinite(upper) | np.isfinite(lower) | result.violated.numpy()).sum())
+        suspicious = (np.minimum(upper, lower) < WORST_SLACK) | result.violated.numpy()
+        tally.suspicious[index] += int(suspicious.sum())
+        broken = [r for r in np.flatnonzero(result.violated.numpy()).tolist() if _confirmed(held, draws, r)]
+        tally.violations[index] += len(broken)
+        found += [_record(held, draws, row) for row in broken]
+        sound = ~result.violated.numpy()
+        _add_tightness(tally, index, "upper", quantity, quantity + upper, sound)
+        _add_tightness(tally, index, "lower", quantity - lower, quantity, sound)
+    return found
+
+
+def _add_tightness(
+    tally: Tally, index: int, side: str, small: Array, large: Array, sound: NDArray[np.bool_]
+) -> None:
+    """Ratios of the smaller to the larger side; a bound that rounding pushed past the truth counts as 1."""
+    said = sound & np.isfinite(small) & np.isfinite(large) & (large > 0)
+    tally.add_tightness(index, side, np.clip(small[said] / large[said], 0.0, 1.0))
+
+
+def _add_estimate(tally: Tally, index: int, quantity: Array, estimate: Array) -> None:
+    estimate = np.broadcast_to(estimate, quantity.shape)
+    said = (quantity > 0) & (estimate > 0) & np.isfinite(quantity) & np.isfinite(estimate)
+    tally.add_estimate(index, quantity[said], estimate[said])
+
+
+def _confirmed(held: Held, draws: Draws, row: int) -> bool:
+    return violated(held.claim, exact_row(draws, row))
+
+
+def exact_row(draws: Draws, row: int) -> ExactDraw:
+    """One row in high precision."""
+    return ExactDraw(draws.logits[row].tolist(), draws.perturbed[row].tolist(), draws.temperature)
+
+
+def _record(held: Held, draws: Draws, row: int) -> dict[str, object]:
+    return {
+        "claim": held.key,
+        "base": draws.base,
+        "perturbation": draws.perturbation,
+        "vocabulary": draws.logits.shape[1],
+        "row": row,
+        "temperature": draws.temperature,
+    }

@@ -28,6 +28,7 @@ class Method(StrEnum):
     SERIES = "proved by series expansion"
     INTERVAL = "proved by interval arithmetic on the stated box"
     SAMPLED = "sampled at high precision"
+    ENUMERATED = "enumerated in full on small cases"
     SIMULATED = "simulated with a fixed seed"
     ARGUED = "argued in words, not machine-checked"
 

@@ -58,7 +58,7 @@ class _GumbelRace(LogitsProcessor):
         self.temperature = temperature
         self.generators = generators
 
-    def __call__(self, input_ids: LongTensor, scores: Tensor) -> Tensor:  # type: ignore[override]
+    def __call__(self, input_ids: LongTensor, scores: Tensor) -> Tensor:
         noise = torch.empty(scores.shape, dtype=torch.float32)
         for row, generator in zip(noise, self.generators, strict=True):
             row.exponential_(generator=generator)

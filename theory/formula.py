@@ -86,6 +86,7 @@ def mpmath_function(expression: Expression) -> Callable[..., Any]:
 def interval_function(expression: Expression) -> Callable[..., Any]:
     """``expression`` of its symbols in alphabetical order, from the definitions, in ``mpmath.iv``."""
     body = elementary(expression).rewrite([sp.sinh, sp.cosh, sp.tanh], sp.exp)
+    body = body.rewrite([sp.asinh, sp.acosh, sp.atanh], sp.log)
     return sp.lambdify(_ordered(expression), body, modules=[INTERVAL_FUNCTIONS, "mpmath"], cse=True)
 
 

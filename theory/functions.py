@@ -258,3 +258,133 @@ class growth(Stable):
     @classmethod
     def safe(cls, x: Expression) -> Expression:
         return choose((sp.Integer(1), sp.Eq(x, 0)), (expm1(x) / x, True))
+
+
+class phi_growth(Stable):
+    """log(1 + v phi(x)): Bennett's bound on a centred cumulant, v the variance and x the extreme value."""
+
+    nargs = 2
+    latex_name = r"\ell_\varphi"
+    domain = ((0.0, 1e4), (-1e4, 1e4))
+
+    @classmethod
+    def definition(cls, variance: Expression, x: Expression) -> Expression:
+        return sp.log(1 + variance * (sp.exp(x) - 1 - x) / x**2)
+
+    @classmethod
+    def safe(cls, variance: Expression, x: Expression) -> Expression:
+        scale = x + sp.log(variance) - 2 * sp.log(x)
+        return choose(
+            (log1p(variance * phi(x)), x < 600),
+            (scale + log1p(sp.exp(-scale)), scale > 0),
+            (log1p(sp.exp(scale)), True),
+        )
+
+
+class js_max(Stable):
+    """Largest Jensen-Shannon divergence at oscillation R: log 2 minus the entropy of (sigma(R/2),
+    sigma(-R/2)).
+    """
+
+    nargs = 1
+    latex_name = r"\mathrm{JS}_{\max}"
+    domain = ((0.0, 1e4),)
+
+    @classmethod
+    def definition(cls, R: Expression) -> Expression:
+        e = sp.exp(-R / 2)
+        return sp.log(2) - sp.log(1 + e) - R / 2 * e / (1 + e)
+
+    @classmethod
+    def safe(cls, R: Expression) -> Expression:
+        t, e = sp.tanh(R / 4), sp.exp(-R / 2)
+        series = t * t * even_series(t, lambda k: sp.Rational(1, (2 * k + 1) * (2 * k + 2)), 14)
+        return choose((series, R < 1), (sp.log(2) - log1p(e) - R / 2 * e / (1 + e), True))
+
+
+class erf_ratio(Stable):
+    """sqrt(pi) erf(x)/(2 x): 1 at 0, decreasing."""
+
+    nargs = 1
+    latex_name = r"\mathrm{e}_1"
+    domain = ((0.0, 1e4),)
+
+    @classmethod
+    def definition(cls, x: Expression) -> Expression:
+        return sp.sqrt(sp.pi) * sp.erf(x) / (2 * x)
+
+    @classmethod
+    def safe(cls, x: Expression) -> Expression:
+        series = even_series(x, lambda k: sp.Rational((-1) ** k, sp.factorial(k) * (2 * k + 1)), 12)
+        return choose((series, x < sp.Rational(1, 2)), (sp.sqrt(sp.pi) * sp.erf(x) / (2 * x), True))
+
+
+class gauss_weight(Stable):
+    """int_0^1 (1 - u) exp(-R^2 u^2/4) du: the lower factor of -log cos against Var_w; 1/2 at 0."""
+
+    nargs = 1
+    latex_name = r"g_-"
+    domain = ((0.0, 1e4),)
+
+    @classmethod
+    def definition(cls, R: Expression) -> Expression:
+        return sp.sqrt(sp.pi) * sp.erf(R / 2) / R - 2 * (1 - sp.exp(-(R**2) / 4)) / R**2
+
+    @classmethod
+    def safe(cls, R: Expression) -> Expression:
+        def coefficient(k: int) -> Expression:
+            return sp.Rational((-1) ** k, sp.factorial(k) * (2 * k + 1) * (2 * k + 2))
+
+        direct = sp.sqrt(sp.pi) * sp.erf(R / 2) / R + 2 * expm1(-(R**2) / 4) / R**2
+        return choose((even_series(R / 2, coefficient, 20), R < 2), (direct, True))
+
+
+class coth_weight(Stable):
+    """(R coth R - 1)/R^2: 1/3 at 0, decreasing."""
+
+    nargs = 1
+    latex_name = r"h_1"
+    domain = ((0.0, 1e4),)
+
+    @classmethod
+    def definition(cls, R: Expression) -> Expression:
+        return (R * sp.cosh(R) / sp.sinh(R) - 1) / R**2
+
+    @classmethod
+    def safe(cls, R: Expression) -> Expression:
+        series = even_series(R, lambda k: sp.Rational(2 * k + 2, sp.factorial(2 * k + 3)), 12)
+        return choose((series / (1 + sinhc_excess(R)), R < 1), (coth_excess(R) / R**2, True))
+
+
+class csch_weight(Stable):
+    """(1 - R/sinh R)/R^2: 1/6 at 0, decreasing."""
+
+    nargs = 1
+    latex_name = r"h_0"
+    domain = ((0.0, 1e4),)
+
+    @classmethod
+    def definition(cls, R: Expression) -> Expression:
+        return (1 - R / sp.sinh(R)) / R**2
+
+    @classmethod
+    def safe(cls, R: Expression) -> Expression:
+        series = even_series(R, lambda k: sp.Rational(1, sp.factorial(2 * k + 3)), 12)
+        direct = (1 - 2 * R * sp.exp(-R) / (1 - sp.exp(-2 * R))) / R**2
+        return choose((series / (1 + sinhc_excess(R)), R < 1), (direct, True))
+
+
+class tanh_ratio(Stable):
+    """tanh(x)/x: 1 at 0, decreasing."""
+
+    nargs = 1
+    latex_name = r"\mathrm{tanhc}"
+    domain = ((0.0, 1e4),)
+
+    @classmethod
+    def definition(cls, x: Expression) -> Expression:
+        return sp.tanh(x) / x
+
+    @classmethod
+    def safe(cls, x: Expression) -> Expression:
+        return choose((sp.Integer(1), sp.Eq(x, 0)), (sp.tanh(x) / x, True))

@@ -77,8 +77,8 @@ INTERVAL_FUNCTIONS: dict[str, Any] = {
     "atanh": _increasing(mpmath.atanh),
     "acosh": _increasing(mpmath.acosh),
     "erf": _increasing(mpmath.erf),
-    "Max": maximum,
-    "Min": minimum,
+    "max": maximum,
+    "min": minimum,
     "Abs": abs,
     "pi": iv.pi,
 }

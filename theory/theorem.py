@@ -10,7 +10,6 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-import mpmath
 import numpy as np
 import torch
 from mpmath import mpf
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from theory.formula import Formula
 from theory.functions import Expression
-from theory.instances import DIGITS, Instance
+from theory.instances import Instance
 from theory.steps import Step
 from theory.symbols import COLUMNS
 
@@ -172,21 +171,28 @@ def about(quantity: Expression, expression: Expression) -> Claim:
 
 @dataclass(frozen=True)
 class Witness:
-    """Logits that attain a bound, or come within 1e-6 of it.
+    """What attains a bound, or comes within 1e-6 of it, for some values of a parameter, usually R.
 
-    ``build(x)`` returns (logits, perturbation) as exact numbers for one value of the parameter, usually R.
+    ``build(x)`` returns (logits, perturbation) as exact numbers: the columns of ``Drift`` are measured on them.
+    ``values(x)`` returns exact values of the claim's other symbols, for statements about more than one pair.
     """
 
     text: str
-    build: Callable[[Any], tuple[Sequence[Any], Sequence[Any]]] = field(repr=False)
+    build: Callable[[Any], tuple[Sequence[Any], Sequence[Any]]] | None = field(default=None, repr=False)
     side: Side = "upper"
     claim: int = 0
     parameters: tuple[str, ...] = ("1e-6", "0.1", "1", "3", "10", "50")
+    values: Callable[[Any], Mapping[str, Any]] | None = field(default=None, repr=False)
 
-    def instance(self, parameter: Any) -> Instance:
-        """The witness at one parameter."""
-        with mpmath.workdps(DIGITS):
-            return Instance(*self.build(mpf(parameter)))
+    def evaluate(self, parameter: Any, names: Sequence[str]) -> dict[str, Any]:
+        """Values of the named symbols at one parameter, at mpmath's current precision."""
+        given = dict(self.values(mpf(parameter))) if self.values is not None else {}
+        measured = [name for name in names if name not in given]
+        if measured:
+            if self.build is None:
+                raise ValueError(f"witness must give a value for {', '.join(measured)}")
+            given |= Instance(*self.build(mpf(parameter))).columns(measured)
+        return {name: given[name] for name in names}
 
 
 @dataclass(frozen=True)

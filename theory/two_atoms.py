@@ -115,6 +115,25 @@ class two_atom_kl_reverse(Stable):
         )
 
 
+class two_atom_spread(Stable):
+    """Coefficient of variation of e^(delta/2) for two atoms: the tangent of the angle between sqrt(p) and
+    sqrt(q).
+    """
+
+    nargs = 3
+    latex_name = r"\mathrm{CV}"
+
+    @classmethod
+    def definition(cls, up: Expression, down: Expression, R: Expression) -> Expression:
+        return sp.sqrt(up * down) * (sp.exp(R / 2) - 1) / (down + up * sp.exp(R / 2))
+
+    @classmethod
+    def safe(cls, up: Expression, down: Expression, R: Expression) -> Expression:
+        lost = -expm1(-R / 2)
+        spread = sp.sqrt(up * down) * (lost / (sp.exp(-R / 2) + up * lost))
+        return choose((sp.Integer(0), sp.Or(up <= 0, down <= 0)), (spread, True))
+
+
 class two_atom_log_bc(Stable):
     """-log of the Bhattacharyya coefficient of two atoms; at 2R, with the masses of r, it is -log
     cos(p,q).
@@ -129,6 +148,213 @@ class two_atom_log_bc(Stable):
 
     @classmethod
     def safe(cls, up: Expression, down: Expression, R: Expression) -> Expression:
-        lost = -expm1(-R / 2)
-        spread = sp.sqrt(up * down) * (lost / (sp.exp(-R / 2) + up * lost))
-        return choose((sp.Integer(0), sp.Or(up <= 0, down <= 0)), (log1p(spread * spread) / 2, True))
+        return log1p(two_atom_spread(up, down, R) ** 2) / 2
+
+
+class bernoulli_variance(Stable):
+    """Variance of a coin with odds ``up e^R : down``."""
+
+    nargs = 3
+    latex_name = r"v"
+
+    @classmethod
+    def definition(cls, up: Expression, down: Expression, R: Expression) -> Expression:
+        return up * down * sp.exp(R) / (down + up * sp.exp(R)) ** 2
+
+    @classmethod
+    def safe(cls, up: Expression, down: Expression, R: Expression) -> Expression:
+        odds = choose((up * sp.exp(R) / down, R < LARGE), (sp.exp(R + sp.log(up / down)), True))
+        return choose((sp.Integer(0), sp.Or(up <= 0, down <= 0)), (1 / ((1 + odds) * (1 + 1 / odds)), True))
+
+
+class chord_up(Stable):
+    """Upper mass of the two-atom law whose log(q/p) takes just the values rho_plus and -rho_minus."""
+
+    nargs = 2
+    latex_name = r"t_\rho"
+    domain = ((0.0, 1e4), (0.0, 1e4))
+
+    @classmethod
+    def definition(cls, rho_minus: Expression, rho_plus: Expression) -> Expression:
+        return (1 - sp.exp(-rho_minus)) / (sp.exp(rho_plus) - sp.exp(-rho_minus))
+
+    @classmethod
+    def safe(cls, rho_minus: Expression, rho_plus: Expression) -> Expression:
+        mass = sp.exp(-rho_plus) * expm1(-rho_minus) / expm1(-rho_minus - rho_plus)
+        return choose((sp.Integer(0), rho_minus + rho_plus <= 0), (mass, True))
+
+
+class chord_down(Stable):
+    """Lower mass of the same law."""
+
+    nargs = 2
+    latex_name = r"(1-t_\rho)"
+    domain = ((0.0, 1e4), (0.0, 1e4))
+
+    @classmethod
+    def definition(cls, rho_minus: Expression, rho_plus: Expression) -> Expression:
+        return (sp.exp(rho_plus) - 1) / (sp.exp(rho_plus) - sp.exp(-rho_minus))
+
+    @classmethod
+    def safe(cls, rho_minus: Expression, rho_plus: Expression) -> Expression:
+        mass = expm1(-rho_plus) / expm1(-rho_minus - rho_plus)
+        return choose((sp.Integer(1), rho_minus + rho_plus <= 0), (mass, True))
+
+
+def _turn(up: Expression, down: Expression) -> Expression:
+    """u_0: the oscillation at which tilting has made the two atoms equal."""
+    return sp.log(down / up)
+
+
+class capped_variance(Stable):
+    """Largest variance of delta under q by (variance, R): the two-atom value until the atoms are equal,
+    then R^2/4.
+    """
+
+    nargs = 3
+    latex_name = r"v^*"
+
+    @classmethod
+    def definition(cls, up: Expression, down: Expression, R: Expression) -> Expression:
+        return R**2 * bernoulli_variance(up, down, sp.Min(R, _turn(up, down)))
+
+    @classmethod
+    def safe(cls, up: Expression, down: Expression, R: Expression) -> Expression:
+        return choose((sp.Integer(0), sp.Or(R <= 0, up <= 0)), (cls.definition(up, down, R), True))
+
+
+class capped_kl_reverse(Stable):
+    """Upper bound of KL(q||p) by (variance, R): the two-atom value, continued quadratically beyond u_0."""
+
+    nargs = 3
+    latex_name = r"\overleftarrow{\kappa}^*"
+
+    @classmethod
+    def definition(cls, up: Expression, down: Expression, R: Expression) -> Expression:
+        u = _turn(up, down)
+        excess = sp.Max(R - u, 0)
+        return two_atom_kl_reverse(up, down, sp.Min(R, u)) + excess * (2 * R - excess) / 8
+
+    @classmethod
+    def safe(cls, up: Expression, down: Expression, R: Expression) -> Expression:
+        return choose((sp.Integer(0), sp.Or(R <= 0, up <= 0)), (cls.definition(up, down, R), True))
+
+
+class capped_log_bc(Stable):
+    """Upper bound of -log BC by (variance, R), likewise continued; at 2R with the masses of r, of -log
+    cos.
+    """
+
+    nargs = 3
+    latex_name = r"\beta^*"
+
+    @classmethod
+    def definition(cls, up: Expression, down: Expression, R: Expression) -> Expression:
+        return _capped_kl(up, down, R) / 2 - _capped_kl(up, down, R / 2)
+
+    @classmethod
+    def safe(cls, up: Expression, down: Expression, R: Expression) -> Expression:
+        return choose(
+            (sp.Integer(0), sp.Or(R <= 0, up <= 0)),
+            (two_atom_log_bc(up, down, R), _turn(up, down) >= R),
+            (cls.definition(up, down, R), True),
+        )
+
+
+def _capped_kl(up: Expression, down: Expression, y: Expression) -> Expression:
+    u = _turn(up, down)
+    excess = sp.Max(y - u, 0)
+    return two_atom_kl(up, down, sp.Min(y, u)) + (down - up) / 2 * excess + excess**2 / 8
+
+
+class tilt_tv(Stable):
+    """Upper bound of TV by (variance, R): half the length of the path of p under tilting, at the largest
+    speed.
+    """
+
+    nargs = 3
+    latex_name = r"\tau"
+
+    @classmethod
+    def definition(cls, up: Expression, down: Expression, R: Expression) -> Expression:
+        u = _turn(up, down)
+        step = sp.Min(R, u)
+        return sp.atan(sp.sinh(step / 4) / sp.cosh(u / 2 - step / 4)) + sp.Max(R - u, 0) / 4
+
+    @classmethod
+    def safe(cls, up: Expression, down: Expression, R: Expression) -> Expression:
+        u = _turn(up, down)
+        step = sp.Min(R, u)
+        ratio = -sp.exp((step - u) / 2) * expm1(-step / 2) / (1 + sp.exp(step / 2 - u))
+        return choose((sp.Integer(0), sp.Or(R <= 0, up <= 0)), (sp.atan(ratio) + sp.Max(R - u, 0) / 4, True))
+
+
+def _edge_masses(variance: Expression, x: Expression) -> tuple[Expression, Expression]:
+    """Masses of x and of -variance/x in the centred two-atom law with this variance."""
+    total = x * x + variance
+    return variance / total, x * x / total
+
+
+class edge_kl(Stable):
+    """KL(p||q) of the centred two-atom law with the given variance and one atom at x (of either sign)."""
+
+    nargs = 2
+    latex_name = "F"
+    domain = ((1e-12, 1e4), (-1e3, 1e3))
+
+    @classmethod
+    def definition(cls, variance: Expression, x: Expression) -> Expression:
+        return sp.log((x**2 * sp.exp(-variance / x) + variance * sp.exp(x)) / (x**2 + variance))
+
+    @classmethod
+    def safe(cls, variance: Expression, x: Expression) -> Expression:
+        here, there = _edge_masses(variance, x)
+        return choose(
+            (sp.Integer(0), sp.Or(variance <= 0, sp.Eq(x, 0))),
+            (two_atom_kl(here, there, x + variance / x), x > 0),
+            (two_atom_kl(there, here, -x - variance / x), True),
+        )
+
+
+class edge_kl_reverse(Stable):
+    """KL(q||p) of the same law."""
+
+    nargs = 2
+    latex_name = r"\overleftarrow{F}"
+    domain = ((1e-12, 1e4), (-1e3, 1e3))
+
+    @classmethod
+    def definition(cls, variance: Expression, x: Expression) -> Expression:
+        here, there = _edge_masses(variance, x)
+        return two_atom_kl_reverse(here, there, x + variance / x)
+
+    @classmethod
+    def safe(cls, variance: Expression, x: Expression) -> Expression:
+        here, there = _edge_masses(variance, x)
+        return choose(
+            (sp.Integer(0), sp.Or(variance <= 0, sp.Eq(x, 0))),
+            (two_atom_kl_reverse(here, there, x + variance / x), x > 0),
+            (two_atom_kl_reverse(there, here, -x - variance / x), True),
+        )
+
+
+class edge_log_cos(Stable):
+    """-log cos(p,q) of the law whose weights r are the centred two-atom law."""
+
+    nargs = 2
+    latex_name = "G"
+    domain = ((1e-12, 1e4), (-1e3, 1e3))
+
+    @classmethod
+    def definition(cls, variance: Expression, x: Expression) -> Expression:
+        here, there = _edge_masses(variance, x)
+        return two_atom_log_bc(here, there, 2 * (x + variance / x))
+
+    @classmethod
+    def safe(cls, variance: Expression, x: Expression) -> Expression:
+        here, there = _edge_masses(variance, x)
+        return choose(
+            (sp.Integer(0), sp.Or(variance <= 0, sp.Eq(x, 0))),
+            (two_atom_log_bc(here, there, 2 * (x + variance / x)), x > 0),
+            (two_atom_log_bc(there, here, 2 * (-x - variance / x)), True),
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import mpmath
 from mpmath import mpf
 
+from theory.functions import elementary
 from theory.instances import DIGITS, Instance, adversarial
 from theory.steps import Method, StepFailedError, require
 from theory.theorem import Bound, Claim, Status, Theorem, Witness
@@ -105,7 +106,7 @@ def check_claim(claim: Claim, instances: Callable[[], Iterable[Instance]] = adve
         for instance in instances():
             value = claim.measured.exact(**instance.columns(claim.measured.symbols))
             for bound in claim.bounds:
-                limit = exact_bound(bound, instance)
+                limit = exact_bound(bound, instance.columns(bound.statistics))
                 if limit is None:
                     continue
                 count += 1
@@ -116,14 +117,13 @@ def check_claim(claim: Claim, instances: Callable[[], Iterable[Instance]] = adve
     return f"{count} cases, closest ratio {mpmath.nstr(closest, 8)}"
 
 
-def exact_bound(bound: Bound, instance: Instance) -> Any | None:
+def exact_bound(bound: Bound, values: Mapping[str, Any]) -> Any | None:
     """The bound at high precision, or None where its hypothesis fails."""
     if bound.when is not None:
-        values = {symbol: instance.column(symbol.name) for symbol in bound.when.free_symbols}
-        if not bool(bound.when.subs(values)):
+        condition = {symbol: values[symbol.name] for symbol in bound.when.free_symbols}
+        if not bool(elementary(bound.when).subs(condition)):
             return None
-    value = bound.exact(**instance.columns(bound.symbols))
-    return mpmath.re(value)
+    return mpmath.re(bound.exact(**values))
 
 
 def witness_slack(theorem: Theorem, witness: Witness) -> float:
@@ -137,9 +137,9 @@ def witness_slack(theorem: Theorem, witness: Witness) -> float:
     worst = mpf(0)
     with mpmath.workdps(DIGITS):
         for parameter in witness.parameters:
-            instance = witness.instance(parameter)
-            value = claim.measured.exact(**instance.columns(claim.measured.symbols))
-            limit = exact_bound(bound, instance)
+            values = witness.evaluate(parameter, claim.columns)
+            value = claim.measured.exact(**values)
+            limit = exact_bound(bound, values)
             if limit is None:
                 raise StepFailedError(f"the witness at {parameter} misses the bound's hypothesis")
             slack = abs(1 - (value / limit if witness.side == "upper" else limit / value))

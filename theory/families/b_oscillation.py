@@ -136,7 +136,7 @@ B7 = Theorem(
     claims=(
         at_most(cosdist_p, sech_deficit(R / 2), increasing=("oscillation",)),
         at_most(hellinger_sq, sech_deficit(R / 4), increasing=("oscillation",)),
-        at_most(sp.acos(1 - cosdist_p), gudermann(R / 2), increasing=("oscillation",)),
+        at_most(2 * sp.asin(sp.sqrt(cosdist_p / 2)), gudermann(R / 2), increasing=("oscillation",)),
     ),
     derivation=(
         argument(

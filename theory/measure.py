@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from theory.drift import Drift
-from theory.rows import row_chunks
-from theory.rows_careful import careful_rows
+from theory.rows import Pair, row_chunks
+from theory.rows_careful import Columns, careful_rows
+from theory.rows_fast import fast_rows
 from theory.validation import check_options, check_pair, check_size
 
 
@@ -48,11 +49,11 @@ def measure(
     return Drift(**{name: torch.cat([block[name] for block in blocks]).reshape(lead) for name in names})
 
 
-def _block(z: Tensor, z_perturbed: Tensor, temperature: float, ids: Tensor | None) -> dict[str, Tensor]:
+def _block(z: Tensor, z_perturbed: Tensor, temperature: float, ids: Tensor | None) -> Columns:
     masses = [_option_mass(t, temperature, ids) for t in (z, z_perturbed)]
     if ids is not None:
         z, z_perturbed = z[:, ids], z_perturbed[:, ids]
-    columns = careful_rows(z, z_perturbed, temperature)
+    columns = _measured(z, z_perturbed, temperature)
     like = columns["kl"]
     return columns | {
         "option_mass": masses[0],
@@ -60,6 +61,16 @@ def _block(z: Tensor, z_perturbed: Tensor, temperature: float, ids: Tensor | Non
         "temperature": torch.full_like(like, temperature),
         "vocabulary": torch.full_like(like, z.shape[-1]),
     }
+
+
+def _measured(z: Tensor, z_perturbed: Tensor, temperature: float) -> Columns:
+    """The fast columns, with careful ones in the rows where fast arithmetic may have lost digits."""
+    columns, doubtful = fast_rows(Pair(z, z_perturbed, temperature))
+    if bool(doubtful.any()):
+        careful = careful_rows(Pair(z[doubtful], z_perturbed[doubtful], temperature))
+        for name, values in careful.items():
+            columns[name][doubtful] = values
+    return columns
 
 
 def _option_mass(z: Tensor, temperature: float, ids: Tensor | None) -> Tensor:

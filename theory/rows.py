@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,22 +14,69 @@ from theory.stable import two_difference
 CHUNK = 2**16
 
 
+class Softmax:
+    """softmax(z/T) of ``(rows, V)`` logits, kept as what it is made of.
+
+    Attributes
+    ----------
+    y
+        (z - max z)/T.
+    weights, rest
+        e^y, exactly 1 at the largest, and ``(rows, 1)`` the sum over all others: p_max = 1/(1 + rest) and
+        log p_max = -log1p(rest) keep their digits when p is nearly certain.
+    top
+        ``(rows, 1)`` place of the largest logit, the first one where several tie.
+    margin
+        ``(rows,)`` largest less second largest y; inf if V = 1.
+    """
+
+    def __init__(self, logits: Tensor, temperature: float) -> None:
+        largest, self.top = logits.max(-1, keepdim=True)
+        self.y = (logits - largest).div_(temperature).scatter_(-1, self.top, -torch.inf)
+        self.margin = -self.y.amax(-1)
+        self.weights = torch.exp(self.y)
+        self.rest = self.weights.sum(-1, keepdim=True)
+        self.y.scatter_(-1, self.top, 0.0)
+        self.weights.scatter_(-1, self.top, 1.0)
+
+    @cached_property
+    def log_probs(self) -> Tensor:
+        """log p."""
+        return self.y - torch.log1p(self.rest)
+
+    @cached_property
+    def probs(self) -> Tensor:
+        """p."""
+        return self.weights / (1 + self.rest)
+
+    @property
+    def p_max(self) -> Tensor:
+        """Largest probability, ``(rows,)``."""
+        return 1 / (1 + self.rest).squeeze(-1)
+
+    @property
+    def entropy(self) -> Tensor:
+        """Entropy in nats, ``(rows,)``, as a sum of two nonnegative terms."""
+        return torch.log1p(self.rest).squeeze(-1) - torch.linalg.vecdot(self.probs, self.y)
+
+
 class Pair:
-    """Dense and perturbed logits ``(rows, V)`` at temperature T, and what every quantity needs of them."""
+    """Dense and perturbed logits ``(rows, V)`` at temperature T, and their difference."""
 
     def __init__(self, logits: Tensor, perturbed: Tensor, temperature: float) -> None:
         self.z, self.z_perturbed = logits.double(), perturbed.double()
         self.temperature = temperature
+        self.dense, self.perturbed = Softmax(self.z, temperature), Softmax(self.z_perturbed, temperature)
         self.difference = two_difference(self.z_perturbed, self.z)
-        self.y, self.rest, self.top = exponents(self.z, temperature)
-        self.y_perturbed, self.rest_perturbed, self.top_perturbed = exponents(self.z_perturbed, temperature)
-        self.log_p = self.y - torch.log1p(self.rest)
-        self.log_q = self.y_perturbed - torch.log1p(self.rest_perturbed)
 
     def delta_from(self, place: Tensor) -> Tensor:
         """delta - delta[place], exact but for the last rounding; ``place`` is ``(rows, 1)``."""
         high, low = self.difference
-        return ((high - high.gather(-1, place)) + (low - low.gather(-1, place))) / self.temperature
+        return self._delta_less(high.gather(-1, place), low.gather(-1, place))
+
+    def _delta_less(self, centre_high: Tensor, centre_low: Tensor) -> Tensor:
+        high, low = self.difference
+        return (high - centre_high).add_(low - centre_low).div_(self.temperature)
 
     def centred_delta(self) -> Tensor:
         """delta less its value at p's heaviest token, or less its mean under p where none has half the mass.
@@ -36,19 +84,11 @@ class Pair:
         Either way E_p e^x stays above one half, and small differences between heavy tokens stay exact.
         """
         high, low = self.difference
-        anchored = self.delta_from(self.top)
-        mean = (torch.exp(self.log_p) * anchored).sum(-1, keepdim=True) * self.temperature
-        centre = high.gather(-1, self.top) + mean
-        averaged = ((high - centre) + low) / self.temperature
-        return torch.where(self.rest <= 1, anchored, averaged)
-
-
-def exponents(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
-    """(z - max z)/T, the sum of its exponentials without the largest, and the place of the largest."""
-    largest, top = logits.max(-1, keepdim=True)
-    y = (logits - largest) / temperature
-    rest = torch.exp(y).scatter_(-1, top, 0.0).sum(-1, keepdim=True)
-    return y, rest, top
+        centre_high, centre_low = high.gather(-1, self.dense.top), low.gather(-1, self.dense.top)
+        heavy = self.dense.rest <= 1
+        mean = torch.linalg.vecdot(self.dense.probs, high - centre_high).unsqueeze(-1)
+        centre_high = torch.where(heavy, centre_high, centre_high + mean)
+        return self._delta_less(centre_high, torch.where(heavy, centre_low, 0.0))
 
 
 def row_chunks(rows: Tensor) -> Iterator[slice]:

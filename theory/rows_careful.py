@@ -1,14 +1,15 @@
 """Every column for a block of rows, at rounding-level relative error for any finite logits.
 
 Each divergence is a sum of terms that are nonnegative in exact arithmetic and written in l = |log(q/p)| and
-the larger of p and q, so nothing cancels or overflows unless the result itself does (I1). The price is some
-four times the passes of ``rows_fast``, which hands over the rows for which its shortcuts would lose digits.
+the larger of p and q, so nothing cancels or overflows unless the result itself does (I1). ``rows_fast`` hands
+over the rows for which its shortcuts would lose digits.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.linalg import vecdot
 
 from theory.rows import Pair
 from theory.stable import exponential_gap, jensen_shannon_density, log_mean_exp
@@ -17,103 +18,102 @@ from theory.vectors import centred, geometry
 Columns = dict[str, Tensor]
 
 
-def careful_rows(logits: Tensor, perturbed: Tensor, temperature: float) -> Columns:
+def careful_rows(pair: Pair) -> Columns:
     """All measured columns of ``(rows, V)`` logits; each is ``(rows,)``."""
-    pair = Pair(logits, perturbed, temperature)
-    return _divergences(pair) | _statistics(pair) | _spread(pair) | logit_vectors(pair)
+    return _divergences(pair) | _statistics(pair) | _spread(pair) | _logit_vectors(pair)
 
 
 def _divergences(pair: Pair) -> Columns:
+    log_p, log_q = pair.dense.log_probs, pair.perturbed.log_probs
     x = pair.centred_delta()
-    log_ratio = _log_ratio(x, log_mean_exp(pair.y, x), pair.log_p, pair.log_q)
-    upward = log_ratio > 0
+    log_ratio = _log_ratio(x, log_p, log_q, power=1)
+    upward = (log_ratio > 0).double()
     size = log_ratio.abs()
-    lost = -torch.expm1(-size)  # 1 - min(p,q)/max(p,q)
-    heavier = torch.exp(torch.where(upward, pair.log_q, pair.log_p))
+    lost = torch.expm1(-size).neg_()  # 1 - min(p,q)/max(p,q)
+    heavier = torch.lerp(pair.dense.probs, pair.perturbed.probs, upward)
     gap = exponential_gap(size)
     other_gap = size * lost - gap  # 1 - (1 + l) e^-l
     half = torch.expm1(-0.5 * size)
     mixture = heavier * (1 - 0.5 * lost)
-    up, down = log_ratio.clamp(min=0), (-log_ratio).clamp(min=0)
+    lost_sq = lost * lost
     return {
-        "kl": (heavier * torch.where(upward, other_gap, gap)).sum(-1),
-        "kl_reverse": (heavier * torch.where(upward, gap, other_gap)).sum(-1),
-        "js": (mixture * jensen_shannon_density(lost / (2 - lost))).sum(-1),
-        "tv": 0.5 * (heavier * lost).sum(-1),
-        "hellinger_sq": 0.5 * (heavier * half * half).sum(-1),
-        "chi2": (torch.exp(pair.log_p + 2 * up) * lost * lost).sum(-1),
-        "chi2_reverse": (torch.exp(pair.log_q + 2 * down) * lost * lost).sum(-1),
+        "kl": vecdot(heavier, torch.lerp(gap, other_gap, upward)),
+        "kl_reverse": vecdot(heavier, torch.lerp(other_gap, gap, upward)),
+        "js": vecdot(mixture, jensen_shannon_density(lost / (2 - lost))),
+        "tv": 0.5 * vecdot(heavier, lost),
+        "hellinger_sq": 0.5 * vecdot(heavier, half * half),
+        "chi2": vecdot(torch.exp(log_p + 2 * log_ratio.clamp(min=0)), lost_sq),
+        "chi2_reverse": vecdot(torch.exp(log_q - 2 * log_ratio.clamp(max=0)), lost_sq),
         "cosdist_p": _cosine_distance(pair, x),
     }
 
 
-def _log_ratio(x: Tensor, shift: Tensor, log_p: Tensor, log_q: Tensor) -> Tensor:
-    """log(q/p), two ways: x - shift keeps small ratios, log_q - log_p those of heavy tokens far from x = 0."""
-    shift = shift.unsqueeze(-1)
-    return torch.where(x.abs() + shift.abs() < log_p.abs() + log_q.abs(), x - shift, log_q - log_p)
+def _log_ratio(x: Tensor, log_p: Tensor, log_q: Tensor, power: int) -> Tensor:
+    """log(q/p)/power for normalised p and q with q proportional to p e^(power x).
+
+    Two ways: from x, which keeps small ratios, or from log q - log p, for heavy tokens far from x = 0.
+    """
+    shift = log_mean_exp(log_p, power * x, log_q) / power
+    direct_scale = (log_p.abs() + log_q.abs()) / power
+    return torch.where(x.abs() + shift.abs() < direct_scale, x - shift, (log_q - log_p) / power)
 
 
 def _cosine_distance(pair: Pair, x: Tensor) -> Tensor:
-    """Half the squared distance of the unit vectors p/||p|| and q/||q||."""
-    unit_p = pair.y - 0.5 * torch.logsumexp(2 * pair.y, -1, keepdim=True)
-    unit_q = pair.y_perturbed - 0.5 * torch.logsumexp(2 * pair.y_perturbed, -1, keepdim=True)
-    log_ratio = _log_ratio(x, 0.5 * log_mean_exp(2 * pair.y, 2 * x), unit_p, unit_q)
-    step = torch.exp(torch.maximum(unit_p, unit_q)) * torch.expm1(-log_ratio.abs())
-    return 0.5 * (step * step).sum(-1)
+    """Half the squared distance of the unit vectors p/||p|| and q/||q||, the roots of the escorts."""
+    log_r, log_r_q = (torch.log_softmax(2 * side.y, -1) for side in (pair.dense, pair.perturbed))
+    lost = torch.expm1(-_log_ratio(x, log_r, log_r_q, power=2).abs())
+    return 0.5 * vecdot(torch.exp(torch.maximum(log_r, log_r_q)), lost * lost)
 
 
 def _statistics(pair: Pair) -> Columns:
-    p, q = torch.exp(pair.log_p), torch.exp(pair.log_q)
-    log_r = torch.log_softmax(2 * pair.y, -1)
-    top_two = pair.z.topk(min(2, pair.z.shape[-1]), -1).values
-    margin = (top_two[:, 0] - top_two[:, 1]) / pair.temperature if top_two.shape[-1] == 2 else None
+    p = pair.dense.probs
+    r = torch.softmax(2 * pair.dense.y, -1)
     return {
-        "p_max": 1 / (1 + pair.rest).squeeze(-1),
-        "entropy": (torch.log1p(pair.rest) - (p * pair.y).sum(-1, keepdim=True)).squeeze(-1),
-        "entropy_perturbed": (
-            torch.log1p(pair.rest_perturbed) - (q * pair.y_perturbed).sum(-1, keepdim=True)
-        ).squeeze(-1),
-        "margin": torch.full_like(pair.z[:, 0], torch.inf) if margin is None else margin,
-        "gini_p": (p * p).sum(-1),
-        "gini_r": torch.exp(2 * log_r).sum(-1),
-        "top1_agree": (pair.top == pair.top_perturbed).squeeze(-1),
+        "p_max": pair.dense.p_max,
+        "entropy": pair.dense.entropy,
+        "entropy_perturbed": pair.perturbed.entropy,
+        "margin": pair.dense.margin,
+        "gini_p": vecdot(p, p),
+        "gini_r": vecdot(r, r),
+        "top1_agree": (pair.dense.top == pair.perturbed.top).squeeze(-1),
     }
 
 
 def _spread(pair: Pair) -> Columns:
     """Range and variances of delta; each variance is taken about the heaviest token of its own weights."""
-    anchored = pair.delta_from(pair.top)
+    y, y_perturbed = pair.dense.y, pair.perturbed.y
+    anchored = pair.delta_from(pair.dense.top)
     above_least = pair.delta_from(anchored.argmin(-1, keepdim=True))
-    below_most = -pair.delta_from(anchored.argmax(-1, keepdim=True))
+    below_most = pair.delta_from(anchored.argmax(-1, keepdim=True)).neg_()
     log_weights = {
-        "p": pair.y,
-        "q": pair.y_perturbed,
-        "r": 2 * pair.y,
-        "w": pair.y + pair.y_perturbed,
-        "g": 0.5 * (pair.y + pair.y_perturbed),
-        "u": torch.zeros_like(pair.y),
+        "p": y,
+        "q": y_perturbed,
+        "r": 2 * y,
+        "w": y + y_perturbed,
+        "g": 0.5 * (y + y_perturbed),
+        "u": torch.zeros_like(y),
     }
     columns = {f"var_{name}": _variance(pair, logs) for name, logs in log_weights.items()}
     for name in ("p", "r"):
         weights = torch.softmax(log_weights[name], -1)
-        columns[f"low_{name}"] = 0.0 - (weights * above_least).sum(-1)
-        columns[f"high_{name}"] = (weights * below_most).sum(-1)
+        columns[f"low_{name}"] = 0.0 - vecdot(weights, above_least)
+        columns[f"high_{name}"] = vecdot(weights, below_most)
+    log_p, log_q = pair.dense.log_probs, pair.perturbed.log_probs
     return columns | {
         "oscillation": above_least.amax(-1),
-        "rho_plus": log_mean_exp(pair.y_perturbed, below_most),
-        "rho_minus": log_mean_exp(pair.y, above_least),
+        "rho_plus": log_mean_exp(log_q, below_most, log_p).squeeze(-1),
+        "rho_minus": log_mean_exp(log_p, above_least, log_q).squeeze(-1),
     }
 
 
 def _variance(pair: Pair, log_weights: Tensor) -> Tensor:
     weights = torch.softmax(log_weights, -1)
     anchored = pair.delta_from(log_weights.argmax(-1, keepdim=True))
-    mean = (weights * anchored).sum(-1, keepdim=True)
-    deviation = anchored - mean
-    return (weights * deviation * deviation).sum(-1)
+    deviation = anchored - vecdot(weights, anchored).unsqueeze(-1)
+    return vecdot(weights, deviation.square_())
 
 
-def logit_vectors(pair: Pair) -> Columns:
+def _logit_vectors(pair: Pair) -> Columns:
     """The columns about z and z' as vectors, raw and centred."""
     high, low = pair.difference
     raw = geometry(pair.z, pair.z_perturbed, high, low)

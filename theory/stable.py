@@ -44,19 +44,14 @@ def jensen_shannon_density(t: Tensor) -> Tensor:
     return torch.where(t < SERIES_BELOW, horner(near, _JS_SERIES) * near / 2, direct)
 
 
-def log_mean_exp(log_weights: Tensor, x: Tensor) -> Tensor:
-    """log sum_i w_i e^(x_i) over the last axis, w = softmax(log_weights); relative error small as x -> 0.
+def log_mean_exp(log_p: Tensor, x: Tensor, log_q: Tensor) -> Tensor:
+    """log sum p e^x over the last axis, ``(..., 1)``, for normalised p and q with q proportional to p e^x.
 
-    Summing w*(e^x - 1) keeps a small result; where e^x leaves the range the two exponents are added first.
-    If the sum overflows or nearly cancels the weights, the difference of two log-sum-exps is accurate.
+    Summing p (e^x - 1) keeps a small result; a result of order one or more is x + log p - log q at p's
+    heaviest token, which cannot overflow.
     """
-    top = log_weights.amax(-1, keepdim=True)
-    weights = torch.exp(log_weights - top)
-    total = weights.sum(-1, keepdim=True)
-    small = weights * torch.expm1(x.clamp(max=1.0))
-    excess = (
-        torch.where(x < 1, small, torch.exp(log_weights - top + x) - weights).sum(-1, keepdim=True) / total
-    )
-    far = torch.logsumexp(log_weights - top + x, -1, keepdim=True) - torch.log(total)
-    near = torch.log1p(excess.clamp(min=-0.5))
-    return torch.where(torch.isfinite(near) & (excess > -0.5), near, far).squeeze(-1)
+    p = torch.exp(log_p)
+    near = p * torch.expm1(x.clamp(max=1.0))
+    excess = torch.where(x < 1, near, torch.exp(log_p + x) - p).sum(-1, keepdim=True)
+    far = (x + log_p - log_q).gather(-1, log_p.argmax(-1, keepdim=True))
+    return torch.where(excess.abs() < 0.5, torch.log1p(excess.clamp(-0.5, 0.5)), far)

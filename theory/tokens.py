@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from theory.rows import Pair, exponents, row_chunks
+from theory.rows import Pair, Softmax, row_chunks
 from theory.validation import check_finite, check_pair, check_size, check_tokens
 
 
@@ -25,8 +25,8 @@ def token_log_probs(logits: Tensor, tokens: Tensor, temperature: float = 1.0) ->
     places = check_tokens(tokens, logits).reshape(-1, 1)
     blocks = []
     for rows in row_chunks(flat):
-        y, rest, _ = exponents(flat[rows].double(), temperature)
-        blocks.append(y.gather(-1, places[rows]).squeeze(-1) - torch.log1p(rest).squeeze(-1))
+        log_probs = Softmax(flat[rows].double(), temperature).log_probs
+        blocks.append(log_probs.gather(-1, places[rows]).squeeze(-1))
     return torch.cat(blocks).reshape(logits.shape[:-1])
 
 
@@ -54,8 +54,8 @@ def _flip(pair: Pair) -> Tensor:
     the next delta, P_k q_(k+1)/p_(k+1). Each factor lies in [0, 1]; logistic functions of log-masses cannot
     overflow.
     """
-    delta, order = pair.delta_from(pair.top).sort(-1)
-    log_p, log_q = pair.log_p.gather(-1, order), pair.log_q.gather(-1, order)
+    delta, order = pair.delta_from(pair.dense.top).sort(-1)
+    log_p, log_q = pair.dense.log_probs.gather(-1, order), pair.perturbed.log_probs.gather(-1, order)
     below = torch.exp(log_p).cumsum(-1)[:, :-1].log()
     above = torch.exp(log_q).flip(-1).cumsum(-1).flip(-1)[:, 1:].log()
     log_ratio = log_q - log_p

@@ -1,0 +1,131 @@
+"""Every column for a block of rows in few passes, and which rows need :mod:`theory.rows_careful` instead.
+
+Divergences come from sums such as E_p x and E_p e^x - 1. Their rounding error is a few units of the sum's
+terms, so a result that is not much smaller than its terms is accurate; where one is smaller, or an exponent
+could leave the range, the row is reported as doubtful.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.linalg import vecdot, vector_norm
+
+from theory.rows import Pair
+from theory.rows_careful import Columns
+
+# A result this much smaller than what it is a difference of keeps about 13 digits.
+KEPT = 3e-3
+# Logit spreads and |delta| for which no product of two probabilities or ratios over- or underflows.
+WIDEST_SPREAD = 300.0
+LARGEST_STEP = 30.0
+
+
+class _Doubt:
+    """Collects, per row, whether every difference taken so far kept its digits."""
+
+    def __init__(self, sound: Tensor) -> None:
+        self.sound = sound
+
+    def check(self, result: Tensor, scale: Tensor) -> Tensor:
+        """Return ``result``, a difference of terms of size ``scale``; nan counts as doubtful."""
+        self.sound = self.sound & (result.abs() >= KEPT * scale)
+        return result
+
+
+def fast_rows(pair: Pair) -> tuple[Columns, Tensor]:
+    """All measured columns of ``(rows, V)`` logits, each ``(rows,)``, and a mask of the doubtful rows."""
+    x = pair.centred_delta()
+    least, most = x.amin(-1), x.amax(-1)
+    spread = torch.minimum(pair.dense.y.amin(-1), pair.perturbed.y.amin(-1))
+    doubt = _Doubt((spread > -WIDEST_SPREAD) & (torch.maximum(-least, most) < LARGEST_STEP))
+
+    p, q = pair.dense.probs, pair.perturbed.probs
+    weights = torch.stack([p, q, p * p, p * q, torch.sqrt(p * q), torch.ones_like(p)], 1)
+    mass = weights.sum(-1)
+    mean = torch.matmul(weights, x.unsqueeze(-1)).squeeze(-1) / mass
+    square = torch.matmul(weights, (x * x).unsqueeze(-1)).squeeze(-1) / mass
+    variance = square - mean * mean
+    for which in range(variance.shape[-1]):
+        doubt.check(variance[:, which], square[:, which])
+    names = ("var_p", "var_q", "var_r", "var_w", "var_g", "var_u")
+
+    ratio = torch.expm1(x)
+    excess = vecdot(p, ratio).unsqueeze(-1)
+    ratio = (ratio - excess).div_(1 + excess)  # q/p - 1
+    shift = torch.log1p(excess).squeeze(-1)
+    columns = dict(zip(names, variance.unbind(-1), strict=True))
+    columns |= _divergences(weights, mass, ratio, doubt)
+    scale = square[:, 0].sqrt() + shift.abs()
+    columns["kl"] = doubt.check(shift - mean[:, 0], scale)
+    columns["kl_reverse"] = doubt.check(mean[:, 1] - shift, scale)
+    columns["js"] = doubt.check(0.5 * (columns["kl_reverse"] - columns["js"]), scale)
+    columns |= {
+        "oscillation": most - least,
+        "rho_plus": doubt.check(most - shift, most.abs()),
+        "rho_minus": doubt.check(shift - least, least.abs()),
+        "low_p": doubt.check(least - mean[:, 0], least.abs()),
+        "high_p": doubt.check(most - mean[:, 0], most.abs()),
+        "low_r": doubt.check(least - mean[:, 2], least.abs()),
+        "high_r": doubt.check(most - mean[:, 2], most.abs()),
+        "p_max": pair.dense.p_max,
+        "entropy": pair.dense.entropy,
+        "entropy_perturbed": pair.perturbed.entropy,
+        "margin": pair.dense.margin,
+        "gini_p": mass[:, 2],
+        "gini_r": vecdot(weights[:, 2], weights[:, 2]) / mass[:, 2] ** 2,
+        "top1_agree": (pair.dense.top == pair.perturbed.top).squeeze(-1),
+    }
+    columns |= _logit_vectors(pair, doubt) | {"cosdist_z_centred": _centred_cosine(pair.dense.y, x, doubt)}
+    return columns, ~doubt.sound
+
+
+def _divergences(weights: Tensor, mass: Tensor, ratio: Tensor, doubt: _Doubt) -> Columns:
+    """Those that are sums over (q - p); ``js`` is left as E_{p+q} log((p+q)/2p)."""
+    p, q, escort, _, root, _ = weights.unbind(1)
+    change = p * ratio
+    both = p + q
+    mean, square = (vecdot(escort, value) / mass[:, 2] for value in (ratio, ratio * ratio))
+    across, along = doubt.check(square - mean * mean, square), 1 + mean
+    length = torch.sqrt(along * along + across)
+    return {
+        "tv": 0.5 * vector_norm(change, 1, -1),
+        "chi2": vecdot(change, ratio),
+        "chi2_reverse": vecdot(change, change / q),
+        "hellinger_sq": 0.5 * vecdot(change, change / (both + 2 * root)),
+        "js": vecdot(both, torch.log1p(0.5 * ratio)),
+        "cosdist_p": across / (length * (length + along)),
+    }
+
+
+def _cosine(norm_sq: Tensor, product: Tensor, step_sq: Tensor, doubt: _Doubt) -> tuple[Tensor, Tensor]:
+    """1 - cos(v, v + d) and ||d_perp||^2/||v||^2 from ||v||^2, <v, d> and ||d||^2 (A6)."""
+    parallel = product / norm_sq
+    relative_sq = step_sq / norm_sq
+    orthogonal_sq = doubt.check(relative_sq - parallel * parallel, relative_sq)
+    along = doubt.check(1 + parallel, torch.ones_like(parallel))
+    length = torch.sqrt(along * along + orthogonal_sq)
+    near = orthogonal_sq / (length * (length + along))
+    return torch.where(along > 0, near, 1 - along / length), orthogonal_sq
+
+
+def _logit_vectors(pair: Pair, doubt: _Doubt) -> Columns:
+    z, step = pair.z, pair.difference[0]
+    norm_sq, product = vecdot(z, z), vecdot(z, step)
+    cosdist, orthogonal_sq = _cosine(norm_sq, product, vecdot(step, step), doubt)
+    return {
+        "cosdist_z": cosdist,
+        "orthogonal_sq": orthogonal_sq,
+        "parallel": product / norm_sq,
+        "norm_sq": norm_sq,
+    }
+
+
+def _centred_cosine(y: Tensor, x: Tensor, doubt: _Doubt) -> Tensor:
+    """1 - Pearson of z and z'; y and x are z/T and delta, each less a constant."""
+    count = y.shape[-1]
+    y_sum, x_sum = y.sum(-1), x.sum(-1)
+    y_square, x_square = vecdot(y, y), vecdot(x, x)
+    norm_sq = doubt.check(y_square - y_sum * y_sum / count, y_square)
+    step_sq = doubt.check(x_square - x_sum * x_sum / count, x_square)
+    return _cosine(norm_sq, vecdot(y, x) - y_sum * x_sum / count, step_sq, doubt)[0]

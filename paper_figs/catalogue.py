@@ -3,5 +3,29 @@
 from __future__ import annotations
 
 from paper_figs.figure import Figure
+from paper_figs.gallery import (
+    bounds,
+    chains,
+    fig04_layerwise,
+    fig05_relative_magnitude,
+    fig06_estimates,
+    fig07_free_running,
+    fig11_temperature,
+    fig14_to_21_per_layer,
+    sequence_tv,
+)
 
-FIGURES: dict[str, Figure] = {}
+_PAPER = (
+    fig04_layerwise.FIGURE,
+    fig05_relative_magnitude.FIGURE,
+    fig06_estimates.FIGURE,
+    fig07_free_running.FIGURE,
+    fig11_temperature.FIGURE,
+    *fig14_to_21_per_layer.FIGURES,
+)
+_OURS = (
+    bounds.FIGURE,
+    chains.FIGURE,
+    sequence_tv.FIGURE,
+)
+FIGURES: dict[str, Figure] = {figure.id: figure for figure in (*_PAPER, *_OURS)}

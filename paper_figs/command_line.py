@@ -15,8 +15,10 @@ from typer.core import TyperCommand
 import real
 from paper_figs.catalogue import FIGURES
 from paper_figs.context import Context, Setup
+from paper_figs.explorer import write_explorer
 from paper_figs.figure import Figure
 from paper_figs.profiles import PROFILES
+from paper_figs.report import write_report
 from paper_figs.runner import make, progress_bars
 from theory.names import lookup
 
@@ -93,6 +95,9 @@ def main(
     with progress_bars() as bars:
         setup = Setup(model, encoder, seed, device, profile)
         failed = make(figures, Context(setup, folder, force, bars), out)
+    if len(failed) < len(figures):
+        write_report(out)
+    write_explorer(out)
     if failed:
         print(f"{len(failed)} of {len(figures)} figures failed: {', '.join(failed)}", file=sys.stderr)
         raise typer.Exit(FAILED)

@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -91,6 +92,9 @@ class Context:
         self, compute: Callable[..., pd.DataFrame], **parameters: Any
     ) -> tuple[pd.DataFrame, dict[str, Any]]:
         """As ``recall``; also say which models, versions and time the numbers come from."""
+        if isinstance(compute, partial):
+            parameters = compute.keywords | parameters
+            compute = compute.func
         path = self._path(compute, parameters)
         if path not in self._frames:
             if self.force or not path.exists():

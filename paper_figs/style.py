@@ -32,6 +32,13 @@ BLUE, GREEN, VERMILION, ORANGE, PURPLE, SKY, YELLOW, BLACK, GREY = (
 SPACE_COLOUR = {"h": BLUE, "z": GREEN, "p": VERMILION}
 SPACE_DASH = {"h": (4, 1.5), "z": (1, 1), "p": ""}
 SPACE_LABEL = {"h": "hidden state h", "z": "logits z", "p": "probabilities p"}
+QUANTITY_LABEL = {
+    "cosdist_h": "1 - cos(h, h')",
+    "cosdist_z": "1 - cos(z, z')",
+    "cosdist_p": "1 - cos(p, q)",
+    "kl": "KL(p||q), nats",
+    "tv": "TV(p, q)",
+}
 TRUTH, PAPER_ESTIMATE, OUR_ESTIMATE, BOUND = BLACK, ORANGE, PURPLE, GREY
 SERIES = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK)
 
@@ -57,4 +64,19 @@ def panels(
 def letter(axes: Sequence[Axes]) -> None:
     """Put (a), (b), ... before the titles."""
     for index, axis in enumerate(axes):
-        axis.set_title(f"({chr(ord('a') + index)}) {axis.get_title()}", loc="left")
+        title = axis.get_title()
+        axis.set_title("")
+        axis.set_title(f"({chr(ord('a') + index)}) {title}", loc="left")
+
+
+def layer_grid(layers: Sequence[int], columns: int = 6) -> tuple[Canvas, list[Axes]]:
+    """Small panels, one for each layer, filling a page; unused ones are left out."""
+    rows = -(-len(layers) // columns)
+    canvas, axes = panels(rows, columns, height=1.05, sharex=True)
+    for axis in axes.ravel()[len(layers) :]:
+        axis.remove()
+    used = axes.ravel()[: len(layers)].tolist()
+    for axis, layer in zip(used, layers, strict=True):
+        axis.set_title(f"layer {layer}", fontsize=6, pad=1.5)
+        axis.tick_params(labelsize=5, pad=1, length=2)
+    return canvas, used

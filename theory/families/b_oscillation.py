@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mpmath
 import sympy as sp
 
 from theory.families import common
 from theory.functions import coth_excess, gudermann, kl_max, log_sinhc, sech_deficit
 from theory.steps import argument, expansion, identity, sampled
-from theory.symbols import cosdist_p, hellinger_sq, kl, kl_reverse, oscillation, tv
-from theory.theorem import Status, Theorem, Witness, at_most
+from theory.symbols import cosdist_p, hellinger_sq, kl, kl_reverse, oscillation, parameter, tv
+from theory.theorem import Status, Theorem, Witness, at_least, at_most
 from theory.two_atom_laws import reversed_pair, swap, upper_mass
 
 R = oscillation
 _up = sp.Symbol("t", positive=True)
 _odds = sp.Symbol("ell", real=True)
+_two_atom_kl = sp.log(1 + _up * (sp.exp(R) - 1)) - _up * R
+_best = 1 / R - 1 / (sp.exp(R) - 1)
 
 
 def _logistic(x: sp.Expr) -> sp.Expr:
@@ -51,12 +55,12 @@ B1 = Theorem(
         sampled("|logit q(A) - logit p(A)| <= R for every event A", _events),
         identity(
             "With l = logit p(A), the gain sigma(l+R) - sigma(l) is stationary at l = -R/2",
-            sp.diff(_logistic(_odds + R) - _logistic(_odds), _odds).subs(_odds, -R / 2),
+            sp.Subs(sp.Derivative(_logistic(_odds + R) - _logistic(_odds), _odds), _odds, -R / 2),
             sp.Integer(0),
         ),
         identity(
             "Its derivative in l factors: negative beyond -R/2, positive before",
-            sp.diff(_logistic(_odds + R) - _logistic(_odds), _odds),
+            sp.Derivative(_logistic(_odds + R) - _logistic(_odds), _odds),
             (sp.exp(R) - 1)
             * sp.exp(_odds)
             * (1 - sp.exp(2 * _odds + R))
@@ -89,17 +93,17 @@ B5 = Theorem(
         identity(
             "Two atoms, mass t up: KL = log(1 + t(e^R - 1)) - tR is stationary in t at t* = 1/R - 1/(e^R "
             "- 1)",
-            sp.diff(sp.log(1 + _up * (sp.exp(R) - 1)) - _up * R, _up).subs(_up, 1 / R - 1 / (sp.exp(R) - 1)),
+            sp.Subs(sp.Derivative(_two_atom_kl, _up), _up, _best),
             sp.Integer(0),
         ),
         identity(
             "It is concave in t, so t* is the maximum",
-            sp.diff(sp.log(1 + _up * (sp.exp(R) - 1)) - _up * R, _up, 2),
+            sp.Derivative(_two_atom_kl, _up, 2),
             -((sp.exp(R) - 1) ** 2) / (1 + _up * (sp.exp(R) - 1)) ** 2,
         ),
         identity(
             "The maximum is the log of Specht's ratio",
-            (sp.log(1 + _up * (sp.exp(R) - 1)) - _up * R).subs(_up, 1 / R - 1 / (sp.exp(R) - 1)),
+            sp.Subs(_two_atom_kl, _up, _best),
             kl_max(R),
         ),
         identity(
@@ -164,4 +168,76 @@ B7 = Theorem(
     source="Kantorovich-Cassels inequality",
 )
 
-THEOREMS = (B1, B5, B7)
+
+def _norms(x: common.Instance) -> list[tuple[object, str, object]]:
+    relations: list[tuple[object, str, object]] = []
+    for order in map(mpmath.mpf, ("1", "1.5", "2", "4", "30")):
+        change = mpmath.fsum(abs(a - b) ** order for a, b in zip(x.p, x.q, strict=True)) ** (1 / order)
+        size = mpmath.fsum(abs(d) ** order for d in x.delta) ** (1 / order)
+        bound = 2 ** (1 / order) * mpmath.tanh(x.column("oscillation") / 4)
+        relations += [(change, "<=", bound), (bound, "<=", size / 2)]
+    return relations
+
+
+_order = parameter("order", "s", "order of a norm, at least 1")
+_change = parameter("norm_change", r"\|p-q\|_s", "l_s norm of the change of probabilities")
+
+
+def _swap_norm(span: Any) -> dict[str, Any]:
+    x, order = common.Instance(*swap(span)), mpmath.mpf(3)
+    change = mpmath.fsum(abs(a - b) ** order for a, b in zip(x.p, x.q, strict=True)) ** (1 / order)
+    return {"order": order, "oscillation": span, "norm_change": change}
+
+
+B2 = Theorem(
+    id="B2",
+    name="norm-oscillation",
+    title="All l_s norms; softmax is 1/2-Lipschitz in each",
+    statement="|p - q|_s <= 2^(1/s) tanh(R/4) <= |z' - z|_s/(2T) for every s >= 1: softmax is "
+    "1/2-Lipschitz in every l_s norm, and "
+    "the bound saturates.",
+    status=Status.SHARP,
+    claims=(at_most(_change, 2 ** (1 / _order) * sp.tanh(R / 4), increasing=("oscillation",)),),
+    derivation=(
+        argument(
+            "|v|_s <= |v|_1^(1/s) |v|_inf^(1-1/s); |p-q|_1 = 2 TV and |p-q|_inf <= TV <= tanh(R/4) (B1)."
+        ),
+        argument("R <= |max delta| + |min delta| <= 2^(1-1/s) |delta|_s, and tanh x <= x."),
+        sampled("both inequalities for s = 1, 1.5, 2, 4, 30", _norms),
+    ),
+    witnesses=(Witness("the swap pair attains the left one for every s (here s = 3)", values=_swap_norm),),
+    source="sharpens Nair's Lipschitz theorem",
+)
+
+B10 = Theorem(
+    id="B10",
+    name="inverse-oscillation",
+    title="What a measured drift says about the logits",
+    statement="A measured drift certifies a least oscillation: R >= 4 artanh TV, R >= 2 arcosh(1/cos), R "
+    ">= 4 arcosh(1/BC), "
+    "R >= sqrt(8 KL).",
+    status=Status.SHARP,
+    claims=(
+        at_least(R, 4 * sp.atanh(tv), increasing=("tv",)),
+        at_least(R, 4 * sp.asinh(sp.sqrt(cosdist_p / (2 * (1 - cosdist_p)))), increasing=("cosdist_p",)),
+        at_least(
+            R, 8 * sp.asinh(sp.sqrt(hellinger_sq / (2 * (1 - hellinger_sq)))), increasing=("hellinger_sq",)
+        ),
+        at_least(R, sp.sqrt(8 * kl), increasing=("kl",)),
+    ),
+    derivation=(
+        argument("Invert B1, B7 and Hoeffding's bound B5; each is increasing in R."),
+        identity(
+            "arcosh(1/c) = 2 arsinh sqrt((1-c)/(2c)) without cancellation: cosh y - 1 = 2 sinh^2(y/2)",
+            sp.cosh(R) - 1,
+            2 * sp.sinh(R / 2) ** 2,
+        ),
+    ),
+    witnesses=tuple(
+        Witness("the swap pair", swap, side="lower", claim=k, parameters=("1e-6", "0.1", "1", "10"))
+        for k in range(3)
+    ),
+    source="inverse of B1, B5, B7",
+)
+
+THEOREMS = (B1, B2, B5, B7, B10)

@@ -167,7 +167,7 @@ def divergences(
 def _states(lm: LanguageModel, tokens: Tensor) -> Tensor:
     """Head inputs of all tokens, ``(N * T, d)``."""
     per_batch = max(1, BATCH_TOKENS // tokens.shape[1])
-    return final_hidden(lm, tokens, per_batch).flatten(0, 1)  # type: ignore[arg-type]
+    return final_hidden(lm, tokens, per_batch).flatten(0, 1)
 
 
 def _mean_divergence(lm: LanguageModel, dense: Tensor, without: Tensor, criterion: str) -> float:

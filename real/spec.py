@@ -25,7 +25,7 @@ TARGETS: tuple[Target, ...] = get_args(Target)
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 METHODS: tuple[Method, ...] = get_args(Method)
 DENSE = "dense"
-EXAMPLES = {
+EXAMPLES: dict[str, str] = {
     **{target: f"{target}:4" for target in TARGETS},
     **{method: f"{method}:2:4" for method in METHODS},
     "int8": "int8",
@@ -134,6 +134,7 @@ def _step(part: str, text: str) -> Step:
         example = lookup("pruning method", name, EXAMPLES)
     except UnknownNameError as error:
         raise SpecError(f"{error} (in spec {text!r}; for example 'attn:8', 'wanda:2:4', 'int8')") from None
+    step: Step | None
     if name in TARGETS:
         step = _drop(name, argument)
     elif name in METHODS:

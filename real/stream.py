@@ -2,8 +2,8 @@
 
 For sublayer s the pair is: the stream right after s has written to it (*dense*), and the same point had s
 added nothing (*dropped*), everything before s untouched. Sequential layers: (x + s(x), x), so each dense
-point is the next sublayer's dropped point. Parallel layers: (x + a + m, x + m) for attention. Post-norm layers:
-(norm(x + s(x)), norm(x)). These are the model's own tensors; only sums and post-norms are computed here.
+point is the next sublayer's dropped point. Parallel layers: (x + a + m, x + m) for attention. Post-norm
+layers: (norm(x + s(x)), norm(x)). These are the model's own tensors; only sums and post-norms are computed here.
 """
 
 from __future__ import annotations

@@ -196,10 +196,10 @@ def trace_joint(
     """
     chosen = _chosen(tokens, positions)
     shape = tokens.shape if positions is None else (int(chosen.sum()),)
-    dense = final_hidden(lm, tokens)  # type: ignore[arg-type]
+    dense = final_hidden(lm, tokens)
     for spec in map(parse_spec, specs):
         with pruned(lm, spec, calibration, seed):
-            other = final_hidden(lm, tokens)  # type: ignore[arg-type]
+            other = final_hidden(lm, tokens)
         states = dense.flatten(0, 1)[chosen], other.flatten(0, 1)[chosen]
         following = _following(tokens)[chosen]
         parts = list(_compare(lm, states, following, temperature))
@@ -226,10 +226,10 @@ def joint_log_ratio(
     """Yield only :attr:`JointTrace.log_ratio` ``(B, T-1)`` per spec: all that sequence bounds (J1) need."""
     chosen = _chosen(tokens, positions)
     following = _following(tokens)[chosen]
-    dense = _log_probs(lm, final_hidden(lm, tokens), chosen, following, temperature)  # type: ignore[arg-type]
+    dense = _log_probs(lm, final_hidden(lm, tokens), chosen, following, temperature)
     for spec in map(parse_spec, specs):
         with pruned(lm, spec, calibration, seed):
-            other = _log_probs(lm, final_hidden(lm, tokens), chosen, following, temperature)  # type: ignore[arg-type]
+            other = _log_probs(lm, final_hidden(lm, tokens), chosen, following, temperature)
         yield _spread(other - dense, chosen, tokens, float("nan"))[:, :-1]
 
 

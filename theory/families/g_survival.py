@@ -1,0 +1,371 @@
+"""Family G, runs: how long two coupled models keep producing the same tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy as sp
+from mpmath import mpf
+from scipy.optimize import linprog
+
+from theory.families.sequence_symbols import (
+    half_life,
+    identical_tokens,
+    kl_total,
+    sequence_affinity,
+    sequence_tv,
+    step_tv,
+    steps,
+    survival,
+    tv_total,
+)
+from theory.functions import log_cosh
+from theory.steps import Method, StepFailedError, argument, computed, expansion, identity, sampled
+from theory.symbols import oscillation
+from theory.theorem import Counterexample, Status, Theorem, Witness, at_least, at_most
+from theory.trees import (
+    Prefix,
+    Tree,
+    enumerated,
+    independent,
+    on_trees,
+    total_variation,
+    trees,
+)
+
+R = oscillation
+Relations = Iterator[tuple[Any, str, Any]]
+
+_decay = R / 4 + log_cosh(R / 4)
+"""-log(2/(1 + e^(R/2))), in a form that neither cancels nor overflows."""
+
+
+def swap_law(x: Any) -> list[Any]:
+    """p of the swap pair W(x)."""
+    return [1 / (1 + mpmath.exp(x / 2)), 1 / (1 + mpmath.exp(-x / 2))]
+
+
+def swap_tree(length: int) -> Any:
+    """Independent swap pairs, ``length`` tokens, as a function of R."""
+    return lambda x: independent(length, swap_law(x), swap_law(x)[::-1])
+
+
+def _change_of_measure(tree: Tree) -> Relations:
+    """S_n = E_P W_n, also with the last factor averaged out."""
+    weights = mpmath.fsum(x.p * (x.agree / x.p) for x in tree.leaves)
+    yield tree["survival"], "=", weights
+    for length, level in enumerate(tree.levels[:-1]):
+        averaged = mpmath.fsum(x.agree * (1 - total_variation(*tree.law(x.prefix))) for x in level)
+        yield tree.survival_after(length + 1), "=", averaged
+
+
+def _non_causal_flows(tree: Tree) -> Relations:
+    """min(P_t, Q_t) can be the agreeing mass for all t at once: children fit, and the rest has room."""
+    children = {x.prefix: list[Any]() for level in tree.levels[:-1] for x in level}
+    for level in tree.levels[1:]:
+        for x in level:
+            children[x.prefix[:-1]].append(x)
+    for level in tree.levels[:-1]:
+        for x in level:
+            kept = mpmath.fsum(min(y.p, y.q) for y in children[x.prefix])
+            yield kept, "<=", min(x.p, x.q)
+            for side in ("p", "q"):
+                room = mpmath.fsum(getattr(y, side) for y in children[x.prefix]) - kept
+                yield getattr(x, side) - min(x.p, x.q), "<=", room
+
+
+def _causal_optimum(tree: Tree) -> float:
+    """Largest chance of n equal tokens over all causal couplings, by linear programming."""
+    symbols = range(len(tree.law(())[0]))
+    paths = list(product(symbols, repeat=tree.steps))
+    cells = list(product(paths, paths))
+    rows, values = [np.ones(len(cells))], [1.0]
+    for length in range(tree.steps):
+        for x, y in product(product(symbols, repeat=length), repeat=2):
+            here = np.array([a[:length] == x and b[:length] == y for a, b in cells], dtype=float)
+            for token in symbols:
+                for side, prefix in ((0, x), (1, y)):
+                    next_is = np.array([cell[side][length] == token for cell in cells], dtype=float)
+                    rows.append(here * (next_is - float(tree.law(prefix)[side][token])))
+                    values.append(0.0)
+    agree = -np.array([a == b for a, b in cells], dtype=float)
+    result = linprog(agree, A_eq=np.array(rows), b_eq=values, bounds=(0, None), method="highs")
+    return float(-result.fun)
+
+
+def _check_causal_optimum() -> str:
+    rng = np.random.default_rng(9)
+    seen = []
+    for symbols, length in ((2, 2), (3, 2), (2, 3)):
+        laws: dict[Prefix, Any] = {
+            prefix: tuple(rng.dirichlet(np.ones(symbols)) for _ in range(2))
+            for t in range(length)
+            for prefix in product(range(symbols), repeat=t)
+        }
+        tree = Tree(length, laws.__getitem__)
+        best, survives = _causal_optimum(tree), float(tree["survival"])
+        overlap = 1 - float(tree["sequence_tv"])
+        if abs(best - survives) > 1e-8 or overlap < survives:
+            raise StepFailedError(f"linear programme {best}, survival {survives}, 1 - TV {overlap}")
+        seen.append(f"{best:.6f} = S_{length} (1 - TV = {overlap:.4f})")
+    return "; ".join(seen)
+
+
+def _one_drifting_step(x: Any) -> Tree:
+    """Only the first of two tokens drifts."""
+    p = swap_law(x)
+    half = [mpf(1) / 2] * 2
+    return Tree(2, lambda prefix: (half, half) if prefix else (p, p[::-1]))
+
+
+_tv_by_survival = at_most(sequence_tv, 1 - survival)
+_survival_by_affinity = at_most(survival, sequence_affinity)
+
+G2 = Theorem(
+    id="G2",
+    name="survival",
+    title="Survival of exact agreement",
+    statement="S_n, the sum over sequences of the product of min(p_t, q_t), equals E_P prod min(1, "
+    "q_t/p_t). It is the largest chance that n tokens of the two models agree, over all couplings in "
+    "which neither run sees its future, for all n at once; the stepwise maximal coupling attains it. "
+    "TV(P,Q) <= 1 - S_n, and S_n <= 1 - TV(P,Q) <= BC(P,Q). Couplings that see the future reach 1 - "
+    "TV(P_n, Q_n) for all n at once.",
+    status=Status.SHARP,
+    claims=(_tv_by_survival, _survival_by_affinity, at_most(1 - sequence_tv, sequence_affinity)),
+    hypotheses=("both models read the same prompt", "q_t has the support of p_t"),
+    derivation=(
+        enumerated(
+            "S_n = E_P prod min(1, rho_t) = E_P[prod_(t<n) min(1, rho_t) (1 - TV_n)]", _change_of_measure
+        ),
+        on_trees("prod min <= min(prod, prod) <= sqrt(PQ)", _tv_by_survival, _survival_by_affinity),
+        argument(
+            "Given the joint past X_t ~ p_t and Y_t ~ q_t, so the agreeing mass obeys a_t <= a_(t-1) "
+            "min(p_t, q_t)."
+        ),
+        computed(
+            "S_n is the optimum over all causal couplings (linear programme)",
+            Method.ENUMERATED,
+            _check_causal_optimum,
+        ),
+        enumerated(
+            "min(P_t, Q_t) is a consistent agreeing mass for couplings that see the future", _non_causal_flows
+        ),
+    ),
+    witnesses=(
+        Witness("two tokens of which only the first drifts, by a swap pair", values=_one_drifting_step),
+        Witness(
+            "swap pairs as R falls to 0: both sides tend to 1",
+            values=swap_tree(2),
+            claim=1,
+            parameters=("1e-9",),
+        ),
+    ),
+    source="maximal couplings; co-adapted couplings; MEXIT (Ernst, Kendall, Roberts, Rosenthal 2019)",
+)
+
+
+def _telescoping(tree: Tree) -> Relations:
+    inner = (x for level in tree.levels[:-1] for x in level)
+    lost = mpmath.fsum(x.agree * total_variation(*tree.law(x.prefix)) for x in inner)
+    yield 1 - tree["survival"], "=", lost
+
+
+def _product_of_suprema(tree: Tree) -> Relations:
+    kept = mpmath.fprod(1 - tv for tv in tree.largest(total_variation))
+    yield kept, "<=", tree["survival"]
+
+
+def _loss_of_likelihood(x: Any) -> list[tuple[Any, str, Any]]:
+    terms = [a * max(mpmath.log(a / b), mpf(0)) for a, b in zip(x.p, x.q, strict=True)]
+    return [(mpmath.fsum(terms), "<=", x.column("kl") + x.column("tv"))]
+
+
+_union = at_most(1 - survival, tv_total)
+_exponential = at_least(survival, sp.exp(-(kl_total + tv_total)))
+_suprema = at_least(survival, (1 - step_tv) ** steps)
+
+G3 = Theorem(
+    id="G3",
+    name="survival-teacher-forced",
+    title="Survival from teacher-forced drift",
+    statement="1 - S_n <= sum_t E_P TV_t; S_n >= exp(-sum_t E_P[KL_t + TV_t]); S_n >= prod_t (1 - sup "
+    "TV_t) with suprema over prefixes. A product of teacher-forced means instead of suprema is false: "
+    "G3x.",
+    status=Status.SHARP,
+    claims=(_union, _exponential, _suprema),
+    derivation=(
+        enumerated("1 - S_n = sum_t sum_x (prod_(s<t) min) TV_t", _telescoping),
+        on_trees("prod min <= P, so the sum is at most the teacher-forced one", _union),
+        argument("Jensen: log S_n = log E_P e^(sum log min(1, rho)) >= -sum_t E_P (log p_t/q_t)_+."),
+        argument(
+            "E_p (log p/q)_+ = KL + E_p (log q/p)_+ <= KL + E_p (q/p - 1)_+ = KL + TV, by log x <= x - 1."
+        ),
+        sampled("E_p (log p/q)_+ <= KL + TV", _loss_of_likelihood),
+        on_trees("the exponential form", _exponential),
+        enumerated("prod_t (1 - sup TV_t) <= S_n", _product_of_suprema),
+        on_trees("with one supremum over all steps", _suprema),
+    ),
+    witnesses=(
+        Witness("two tokens of which only the first drifts", values=_one_drifting_step),
+        Witness("independent swap pairs", values=swap_tree(3), side="lower", claim=2),
+    ),
+    source="union bound over the first divergence; Jensen",
+)
+
+
+def _infinite_prefix(x: Any) -> dict[str, Any]:
+    stay = 2 / (1 + mpmath.exp(x / 2))
+    return {"oscillation": x, "half_life": mpmath.log(2) / -mpmath.log(stay)}
+
+
+_survives = at_least(survival, sp.exp(-steps * _decay), decreasing=("oscillation", "steps"))
+_prefix = at_least(
+    identical_tokens, 2 * (1 - sp.exp(-steps * _decay)) / (sp.exp(R / 2) - 1), decreasing=("oscillation",)
+)
+
+G4 = Theorem(
+    id="G4",
+    name="survival-oscillation",
+    title="Certified survival, identical prefix and half-life from the oscillation",
+    statement="If no step's oscillation exceeds R, coupled runs still agree after n tokens with "
+    "probability at least (2/(1+e^(R/2)))^n = e^(-n(R/4 + log cosh(R/4))); with budgets R_t, prod_t "
+    "2/(1+e^(R_t/2)). The expected identical prefix is at least 2/(e^(R/2)-1), about 4/R tokens, and the "
+    "half-life at least log 2/(R/4 + log cosh(R/4)), about 2.77/R.",
+    status=Status.SHARP,
+    claims=(
+        _survives,
+        _prefix,
+        at_least(half_life, sp.log(2) / _decay, decreasing=("oscillation",)),
+    ),
+    hypotheses=("R is the supremum of the oscillation over steps and prefixes",),
+    derivation=(
+        identity("1 - tanh(R/4) = 2/(1+e^(R/2)) (B1)", 1 - sp.tanh(R / 4), 2 / (1 + sp.exp(R / 2))),
+        identity("-log of it is R/4 + log cosh(R/4)", sp.exp(-_decay), 2 / (1 + sp.exp(R / 2))),
+        on_trees("the product over steps", _survives, _prefix),
+        identity(
+            "a/(1-a) = 2/(e^(R/2)-1) sums the geometric series of a = 2/(1+e^(R/2))",
+            (2 / (1 + sp.exp(R / 2))) / (1 - 2 / (1 + sp.exp(R / 2))),
+            2 / (sp.exp(R / 2) - 1),
+        ),
+    ),
+    witnesses=(
+        Witness("independent swap pairs, 4 tokens", values=swap_tree(4), side="lower"),
+        Witness("independent swap pairs, 4 tokens", values=swap_tree(4), side="lower", claim=1),
+        Witness("independent swap pairs for ever", values=_infinite_prefix, side="lower", claim=2),
+    ),
+    limit=expansion("the loss per token is R/4 to leading order", _decay, R, R / 4 + R**2 / 32),
+    source="B1 and G2",
+)
+
+
+def _coupled_law(tree: Tree) -> dict[tuple[Prefix, Prefix], Any]:
+    """Joint law of the stepwise maximal coupling after ``steps - 1`` tokens, built by its rule."""
+    joint: dict[tuple[Prefix, Prefix], Any] = {((), ()): mpf(1)}
+    for _ in range(tree.steps - 1):
+        grown: dict[tuple[Prefix, Prefix], Any] = {}
+        for (x, y), mass in joint.items():
+            p, q = tree.law(x)[0], tree.law(y)[1]
+            shared = [min(a, b) if x == y else mpf(0) for a, b in zip(p, q, strict=True)]
+            rest = 1 - mpmath.fsum(shared)
+            for i, j in product(range(len(p)), repeat=2):
+                split = (p[i] - shared[i]) * (q[j] - shared[j]) / rest if rest > 0 else mpf(0)
+                key = ((*x, i), (*y, j))
+                grown[key] = grown.get(key, 0) + mass * (split + (shared[i] if i == j else 0))
+        joint = grown
+    return joint
+
+
+def _mixture_law() -> str:
+    """Free-running discrepancy against its two parts, and the marginals of the coupling."""
+    small = [tree for tree in trees() if len(tree.leaves) <= 64]
+    with mpmath.workdps(30):
+        for tree in small:
+            joint = _coupled_law(tree)
+            level = tree.levels[tree.steps - 1]
+            for node in level:
+                marginals = [
+                    mpmath.fsum(m for pair, m in joint.items() if pair[side] == node.prefix)
+                    for side in (0, 1)
+                ]
+                if max(abs(marginals[0] - node.p), abs(marginals[1] - node.q)) > mpf(10) ** -25:
+                    raise StepFailedError(f"the coupling has the wrong marginals at {node.prefix}")
+
+            def gap(x: Prefix, y: Prefix, tree: Tree = tree) -> Any:
+                return total_variation(tree.law(x)[0], tree.law(y)[1])
+
+            free = mpmath.fsum(m * gap(*pair) for pair, m in joint.items())
+            apart = mpmath.fsum(m for (x, y), m in joint.items() if x != y)
+            agreed = mpmath.fsum(node.agree * gap(node.prefix, node.prefix) for node in level)
+            diverged = mpmath.fsum(m * gap(x, y) for (x, y), m in joint.items() if x != y)
+            survives = tree.survival_after(tree.steps - 1)
+            mean = diverged / apart if apart > 0 else mpf(0)
+            if (
+                abs(free - agreed - (1 - survives) * mean) > mpf(10) ** -25
+                or abs(apart - 1 + survives) > mpf(10) ** -25
+            ):
+                raise StepFailedError(f"free-running {free}, parts {agreed} and {diverged}")
+    return f"{len(small)} pairs of models"
+
+
+G8 = Theorem(
+    id="G8",
+    name="free-running-mixture",
+    title="Free-running curves are mixtures",
+    statement="For the stepwise maximal coupling and any discrepancy D of the next-token laws, E "
+    "D_free(t) = sum_x (prod_(s<t) min) D(x,x) + (1 - S_(t-1)) E[D | diverged]. Teacher-forced curves see "
+    "only the first kind of term; free-running curves rise to the level E[D | diverged] with weight 1 - "
+    "S.",
+    status=Status.EXACT,
+    derivation=(
+        argument("Split on whether the runs still agree; agreeing at x has mass prod min(p_s, q_s)."),
+        computed(
+            "both sides from the joint law of the coupling, whose marginals are P and Q",
+            Method.ENUMERATED,
+            _mixture_law,
+        ),
+    ),
+    source="law of total expectation",
+)
+
+
+def _opposite_after_zero() -> tuple[Any, Any]:
+    small = Fraction(1, 10**6)
+    half = Fraction(1, 2)
+    first = [half, half], [1 - small, small]
+    opposite, equal = ([1 - small, small], [small, 1 - small]), ([half, half], [half, half])
+    drift = [total_variation_exact(*pair) for pair in (opposite, equal)]
+    kept = sum(min(a, b) * (1 - tv) for a, b, tv in zip(*first, drift, strict=True))
+    claimed = (1 - total_variation_exact(*first)) * (
+        1 - sum(a * tv for a, tv in zip(first[0], drift, strict=True))
+    )
+    return mpf(claimed.numerator) / claimed.denominator, mpf(kept.numerator) / kept.denominator
+
+
+def total_variation_exact(p: list[Fraction], q: list[Fraction]) -> Fraction:
+    """Half the l1 distance of rational laws."""
+    return sum((abs(a - b) for a, b in zip(p, q, strict=True)), Fraction(0)) / 2
+
+
+G3x = Theorem(
+    id="G3x",
+    name="survival-product-of-means",
+    title="Folklore: multiply the teacher-forced means",
+    statement="FALSE: S_n >= prod_t (1 - E_P TV_t), let alone (1 - mean)^n. Drift that sits where "
+    "agreeing runs go is not averaged away by prefixes they avoid. True are the sum of means, the product "
+    "of suprema (G3), and the mean of products (G2).",
+    status=Status.FALSE,
+    claims=(at_least(survival, (1 - tv_total / steps) ** steps),),
+    counterexample=Counterexample(
+        "p_1 = (1/2, 1/2), q_1 = (1-e, e), e = 1e-6; after token 0 the models are opposite, after token 1 "
+        "equal: the product of means is 1/4, S_2 = 2e-6",
+        _opposite_after_zero,
+    ),
+    source="exact rational arithmetic",
+)
+
+THEOREMS = (G2, G3, G3x, G4, G8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import mpmath
@@ -36,7 +37,7 @@ from theory.symbols import (
     var_r,
     vocabulary,
 )
-from theory.theorem import Counterexample, Status, Theorem, Witness, at_least, at_most, between, equal
+from theory.theorem import Counterexample, Side, Status, Theorem, Witness, at_least, at_most, between, equal
 
 T, V = temperature, vocabulary
 amplification = parameter("amplification", "A", "(1 - cos(p,q)) / (1 - cos(z,z'))")
@@ -84,13 +85,12 @@ def _two_sided() -> Iterator[Relation]:
         yield from within(E1.claims[0], _amplification(instance), **columns)
 
 
-def _rare_upper(R: Any) -> tuple[list[Any], list[Any]]:
-    return [mpmath.log(VANISHING) - R + 1, mpf(1)], [R, mpf(0)]
+def _rare(R: Any, sign: int) -> tuple[list[Any], list[Any]]:
+    """Two atoms, logits shifted by 1; the mass of the upper one tends to 0 (sign -1) or 1 (sign +1)."""
+    return [sign * (R - mpmath.log(VANISHING)) + 1, mpf(1)], [R, mpf(0)]
 
 
-def _rare_lower(R: Any) -> tuple[list[Any], list[Any]]:
-    return [-mpmath.log(VANISHING) + R + 1, mpf(1)], [R, mpf(0)]
-
+_RARE: tuple[tuple[str, Side, int], ...] = (("upper", "upper", -1), ("lower", "lower", 1))
 
 E1 = Theorem(
     id="E1",
@@ -120,18 +120,14 @@ E1 = Theorem(
         ),
         related("Both sides on random pairs, perturbations 1e-6 to 1", _two_sided),
     ),
-    witnesses=(
+    witnesses=tuple(
         Witness(
-            "two atoms, logits shifted by 1, mass on the upper one -> 0",
-            _rare_upper,
-            values=lambda R: {"amplification": _amplification(Instance(*_rare_upper(R)))},
-        ),
-        Witness(
-            "two atoms, logits shifted by 1, mass on the lower one -> 0",
-            _rare_lower,
-            side="lower",
-            values=lambda R: {"amplification": _amplification(Instance(*_rare_lower(R)))},
-        ),
+            f"two atoms, logits shifted by 1, mass on the {atom} one -> 0",
+            partial(_rare, sign=sign),
+            side=side,
+            values=lambda R, sign=sign: {"amplification": _amplification(Instance(*_rare(R, sign)))},
+        )
+        for atom, side, sign in _RARE
     ),
     limit=expansion(
         "s(s+x)/2 = 1 + 2a + O(2): the first factor is the paper's second-order amplification",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from theory.drift import Drift
-from theory.rows import Pair, row_chunks
+from theory.rows import Arena, Pair, row_chunks
 from theory.rows_careful import Columns, careful_rows
 from theory.rows_fast import fast_rows
 from theory.validation import check_options, check_pair, check_size
@@ -44,16 +44,17 @@ def measure(
     ids = None if options is None else check_options(options, logits.shape[-1]).to(logits.device)
     lead, vocabulary = logits.shape[:-1], logits.shape[-1]
     z, z_perturbed = (t.detach().reshape(-1, vocabulary) for t in (logits, perturbed))
-    blocks = [_block(z[rows], z_perturbed[rows], temperature, ids) for rows in row_chunks(z)]
+    arena = Arena()
+    blocks = [_block(z[rows], z_perturbed[rows], temperature, ids, arena) for rows in row_chunks(z)]
     names = [field.name for field in dataclasses.fields(Drift)]
     return Drift(**{name: torch.cat([block[name] for block in blocks]).reshape(lead) for name in names})
 
 
-def _block(z: Tensor, z_perturbed: Tensor, temperature: float, ids: Tensor | None) -> Columns:
+def _block(z: Tensor, z_perturbed: Tensor, temperature: float, ids: Tensor | None, arena: Arena) -> Columns:
     masses = [_option_mass(t, temperature, ids) for t in (z, z_perturbed)]
     if ids is not None:
         z, z_perturbed = z[:, ids], z_perturbed[:, ids]
-    columns = _measured(z, z_perturbed, temperature)
+    columns = _measured(z, z_perturbed, temperature, arena)
     like = columns["kl"]
     return columns | {
         "option_mass": masses[0],
@@ -63,9 +64,10 @@ def _block(z: Tensor, z_perturbed: Tensor, temperature: float, ids: Tensor | Non
     }
 
 
-def _measured(z: Tensor, z_perturbed: Tensor, temperature: float) -> Columns:
+def _measured(z: Tensor, z_perturbed: Tensor, temperature: float, arena: Arena) -> Columns:
     """The fast columns, with careful ones in the rows where fast arithmetic may have lost digits."""
-    columns, doubtful = fast_rows(Pair(z, z_perturbed, temperature))
+    arena.rewind()
+    columns, doubtful = fast_rows(Pair(z, z_perturbed, temperature, arena))
     if bool(doubtful.any()):
         careful = careful_rows(Pair(z[doubtful], z_perturbed[doubtful], temperature))
         for name, values in careful.items():

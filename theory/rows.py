@@ -8,10 +8,31 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from theory.stable import two_difference
+from theory.stable import dot, two_difference
 
 # Elements per chunk: a dozen float64 temporaries of this size stay in a core's share of the cache.
 CHUNK = 2**16
+
+
+class Arena:
+    """Buffers for one chunk of rows, lent again to the next: fresh pages cost more than the arithmetic."""
+
+    def __init__(self) -> None:
+        self._buffers: list[Tensor] = []
+        self._lent = 0
+
+    def rewind(self) -> None:
+        """Take all buffers back."""
+        self._lent = 0
+
+    def like(self, model: Tensor) -> Tensor:
+        """An uninitialised float64 tensor of the shape of ``model``, for use as ``out=``."""
+        if self._lent == len(self._buffers):
+            self._buffers.append(torch.empty(model.numel(), dtype=torch.float64, device=model.device))
+        if self._buffers[self._lent].numel() < model.numel():
+            self._buffers[self._lent] = torch.empty(model.numel(), dtype=torch.float64, device=model.device)
+        self._lent += 1
+        return self._buffers[self._lent - 1][: model.numel()].view(model.shape)
 
 
 class Softmax:
@@ -30,11 +51,12 @@ class Softmax:
         ``(rows,)`` largest less second largest y; inf if V = 1.
     """
 
-    def __init__(self, logits: Tensor, temperature: float) -> None:
+    def __init__(self, logits: Tensor, temperature: float, arena: Arena) -> None:
         largest, self.top = logits.max(-1, keepdim=True)
-        self.y = (logits - largest).div_(temperature).scatter_(-1, self.top, -torch.inf)
+        self.y = torch.sub(logits, largest, out=arena.like(logits)).div_(temperature)
+        self.y.scatter_(-1, self.top, -torch.inf)
         self.margin = -self.y.amax(-1)
-        self.weights = torch.exp(self.y)
+        self.weights = torch.exp(self.y, out=arena.like(logits))
         self.rest = self.weights.sum(-1, keepdim=True)
         self.y.scatter_(-1, self.top, 0.0)
         self.weights.scatter_(-1, self.top, 1.0)
@@ -57,17 +79,22 @@ class Softmax:
     @property
     def entropy(self) -> Tensor:
         """Entropy in nats, ``(rows,)``, as a sum of two nonnegative terms."""
-        return torch.log1p(self.rest).squeeze(-1) - torch.linalg.vecdot(self.probs, self.y)
+        return torch.log1p(self.rest).squeeze(-1) - dot(self.weights, self.y) / (1 + self.rest).squeeze(-1)
 
 
 class Pair:
     """Dense and perturbed logits ``(rows, V)`` at temperature T, and their difference."""
 
-    def __init__(self, logits: Tensor, perturbed: Tensor, temperature: float) -> None:
-        self.z, self.z_perturbed = logits.double(), perturbed.double()
+    def __init__(
+        self, logits: Tensor, perturbed: Tensor, temperature: float, arena: Arena | None = None
+    ) -> None:
+        self.arena = arena or Arena()
+        self.z, self.z_perturbed = (self.arena.like(side).copy_(side) for side in (logits, perturbed))
         self.temperature = temperature
-        self.dense, self.perturbed = Softmax(self.z, temperature), Softmax(self.z_perturbed, temperature)
-        self.difference = two_difference(self.z_perturbed, self.z)
+        self.dense = Softmax(self.z, temperature, self.arena)
+        self.perturbed = Softmax(self.z_perturbed, temperature, self.arena)
+        room = (self.arena.like(self.z), self.arena.like(self.z), self.arena.like(self.z))
+        self.difference = two_difference(self.z_perturbed, self.z, room)
 
     def delta_from(self, place: Tensor) -> Tensor:
         """delta - delta[place], exact but for the last rounding; ``place`` is ``(rows, 1)``."""
@@ -76,7 +103,8 @@ class Pair:
 
     def _delta_less(self, centre_high: Tensor, centre_low: Tensor) -> Tensor:
         high, low = self.difference
-        return (high - centre_high).add_(low - centre_low).div_(self.temperature)
+        result = torch.sub(high, centre_high, out=self.arena.like(high))
+        return result.add_(low).sub_(centre_low).div_(self.temperature)
 
     def centred_delta(self) -> Tensor:
         """delta less its value at p's heaviest token, or less its mean under p where none has half the mass.
@@ -86,7 +114,8 @@ class Pair:
         high, low = self.difference
         centre_high, centre_low = high.gather(-1, self.dense.top), low.gather(-1, self.dense.top)
         heavy = self.dense.rest <= 1
-        mean = torch.linalg.vecdot(self.dense.probs, high - centre_high).unsqueeze(-1)
+        from_top = torch.sub(high, centre_high, out=self.arena.like(high))
+        mean = dot(self.dense.weights, from_top).unsqueeze(-1) / (1 + self.dense.rest)
         centre_high = torch.where(heavy, centre_high, centre_high + mean)
         return self._delta_less(centre_high, torch.where(heavy, centre_low, 0.0))
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.linalg import vecdot
 
 from theory.rows import Pair
-from theory.stable import exponential_gap, jensen_shannon_density, log_mean_exp
+from theory.stable import dot, exponential_gap, jensen_shannon_density, log_mean_exp
 from theory.vectors import centred, geometry
 
 Columns = dict[str, Tensor]
@@ -37,13 +36,13 @@ def _divergences(pair: Pair) -> Columns:
     mixture = heavier * (1 - 0.5 * lost)
     lost_sq = lost * lost
     return {
-        "kl": vecdot(heavier, torch.lerp(gap, other_gap, upward)),
-        "kl_reverse": vecdot(heavier, torch.lerp(other_gap, gap, upward)),
-        "js": vecdot(mixture, jensen_shannon_density(lost / (2 - lost))),
-        "tv": 0.5 * vecdot(heavier, lost),
-        "hellinger_sq": 0.5 * vecdot(heavier, half * half),
-        "chi2": vecdot(torch.exp(log_p + 2 * log_ratio.clamp(min=0)), lost_sq),
-        "chi2_reverse": vecdot(torch.exp(log_q - 2 * log_ratio.clamp(max=0)), lost_sq),
+        "kl": dot(heavier, torch.lerp(gap, other_gap, upward)),
+        "kl_reverse": dot(heavier, torch.lerp(other_gap, gap, upward)),
+        "js": dot(mixture, jensen_shannon_density(lost / (2 - lost))),
+        "tv": 0.5 * dot(heavier, lost),
+        "hellinger_sq": 0.5 * dot(heavier, half * half),
+        "chi2": dot(torch.exp(log_p + 2 * log_ratio.clamp(min=0)), lost_sq),
+        "chi2_reverse": dot(torch.exp(log_q - 2 * log_ratio.clamp(max=0)), lost_sq),
         "cosdist_p": _cosine_distance(pair, x),
     }
 
@@ -62,7 +61,7 @@ def _cosine_distance(pair: Pair, x: Tensor) -> Tensor:
     """Half the squared distance of the unit vectors p/||p|| and q/||q||, the roots of the escorts."""
     log_r, log_r_q = (torch.log_softmax(2 * side.y, -1) for side in (pair.dense, pair.perturbed))
     lost = torch.expm1(-_log_ratio(x, log_r, log_r_q, power=2).abs())
-    return 0.5 * vecdot(torch.exp(torch.maximum(log_r, log_r_q)), lost * lost)
+    return 0.5 * dot(torch.exp(torch.maximum(log_r, log_r_q)), lost * lost)
 
 
 def _statistics(pair: Pair) -> Columns:
@@ -73,8 +72,8 @@ def _statistics(pair: Pair) -> Columns:
         "entropy": pair.dense.entropy,
         "entropy_perturbed": pair.perturbed.entropy,
         "margin": pair.dense.margin,
-        "gini_p": vecdot(p, p),
-        "gini_r": vecdot(r, r),
+        "gini_p": dot(p, p),
+        "gini_r": dot(r, r),
         "top1_agree": (pair.dense.top == pair.perturbed.top).squeeze(-1),
     }
 
@@ -96,8 +95,8 @@ def _spread(pair: Pair) -> Columns:
     columns = {f"var_{name}": _variance(pair, logs) for name, logs in log_weights.items()}
     for name in ("p", "r"):
         weights = torch.softmax(log_weights[name], -1)
-        columns[f"low_{name}"] = 0.0 - vecdot(weights, above_least)
-        columns[f"high_{name}"] = vecdot(weights, below_most)
+        columns[f"low_{name}"] = 0.0 - dot(weights, above_least)
+        columns[f"high_{name}"] = dot(weights, below_most)
     log_p, log_q = pair.dense.log_probs, pair.perturbed.log_probs
     return columns | {
         "oscillation": above_least.amax(-1),
@@ -109,8 +108,8 @@ def _spread(pair: Pair) -> Columns:
 def _variance(pair: Pair, log_weights: Tensor) -> Tensor:
     weights = torch.softmax(log_weights, -1)
     anchored = pair.delta_from(log_weights.argmax(-1, keepdim=True))
-    deviation = anchored - vecdot(weights, anchored).unsqueeze(-1)
-    return vecdot(weights, deviation.square_())
+    deviation = anchored - dot(weights, anchored).unsqueeze(-1)
+    return dot(weights, deviation.square_())
 
 
 def _logit_vectors(pair: Pair) -> Columns:

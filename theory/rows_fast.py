@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.linalg import vecdot, vector_norm
 
-from theory.rows import Pair
+from theory.rows import Arena, Pair
 from theory.rows_careful import Columns
+from theory.stable import dot
 
 # A result this much smaller than what it is a difference of keeps about 13 digits.
 KEPT = 3e-3
@@ -29,7 +29,8 @@ class _Doubt:
 
     def check(self, result: Tensor, scale: Tensor) -> Tensor:
         """Return ``result``, a difference of terms of size ``scale``; nan counts as doubtful."""
-        self.sound = self.sound & (result.abs() >= KEPT * scale)
+        kept = result.abs() >= KEPT * scale
+        self.sound = self.sound & (kept if kept.ndim == 1 else kept.all(-1))
         return result
 
 
@@ -40,22 +41,18 @@ def fast_rows(pair: Pair) -> tuple[Columns, Tensor]:
     spread = torch.minimum(pair.dense.y.amin(-1), pair.perturbed.y.amin(-1))
     doubt = _Doubt((spread > -WIDEST_SPREAD) & (torch.maximum(-least, most) < LARGEST_STEP))
 
-    p, q = pair.dense.probs, pair.perturbed.probs
-    weights = torch.stack([p, q, p * p, p * q, torch.sqrt(p * q), torch.ones_like(p)], 1)
-    mass = weights.sum(-1)
-    mean = torch.matmul(weights, x.unsqueeze(-1)).squeeze(-1) / mass
-    square = torch.matmul(weights, (x * x).unsqueeze(-1)).squeeze(-1) / mass
-    variance = square - mean * mean
-    for which in range(variance.shape[-1]):
-        doubt.check(variance[:, which], square[:, which])
+    weights, mass = _weights(pair)
+    square_x = torch.mul(x, x, out=pair.arena.like(x))
+    mean, square = (_means(weights, mass, value) for value in (x, square_x))
+    variance = doubt.check(square - mean * mean, square)
     names = ("var_p", "var_q", "var_r", "var_w", "var_g", "var_u")
 
-    ratio = torch.expm1(x)
-    excess = vecdot(p, ratio).unsqueeze(-1)
-    ratio = (ratio - excess).div_(1 + excess)  # q/p - 1
+    ratio = torch.expm1(x, out=pair.arena.like(x))
+    excess = dot(weights[:, 0], ratio).unsqueeze(-1)
+    ratio.sub_(excess).div_(1 + excess)  # q/p - 1
     shift = torch.log1p(excess).squeeze(-1)
     columns = dict(zip(names, variance.unbind(-1), strict=True))
-    columns |= _divergences(weights, mass, ratio, doubt)
+    columns |= _divergences(pair.arena, weights, mass, ratio, doubt)
     scale = square[:, 0].sqrt() + shift.abs()
     columns["kl"] = doubt.check(shift - mean[:, 0], scale)
     columns["kl_reverse"] = doubt.check(mean[:, 1] - shift, scale)
@@ -73,28 +70,48 @@ def fast_rows(pair: Pair) -> tuple[Columns, Tensor]:
         "entropy_perturbed": pair.perturbed.entropy,
         "margin": pair.dense.margin,
         "gini_p": mass[:, 2],
-        "gini_r": vecdot(weights[:, 2], weights[:, 2]) / mass[:, 2] ** 2,
+        "gini_r": dot(weights[:, 2], weights[:, 2]) / mass[:, 2] ** 2,
         "top1_agree": (pair.dense.top == pair.perturbed.top).squeeze(-1),
     }
     columns |= _logit_vectors(pair, doubt) | {"cosdist_z_centred": _centred_cosine(pair.dense.y, x, doubt)}
     return columns, ~doubt.sound
 
 
-def _divergences(weights: Tensor, mass: Tensor, ratio: Tensor, doubt: _Doubt) -> Columns:
-    """Those that are sums over (q - p); ``js`` is left as E_{p+q} log((p+q)/2p)."""
+def _weights(pair: Pair) -> tuple[Tensor, Tensor]:
+    """p, q, p^2, p*q, sqrt(p*q) and 1 as ``(rows, 6, V)``, and their sums ``(rows, 6)``."""
+    model = pair.z.unsqueeze(1).expand(-1, 6, -1)
+    weights = pair.arena.like(model)
+    p, q, escort, product, root, uniform = weights.unbind(1)
+    for side, out in ((pair.dense, p), (pair.perturbed, q)):
+        torch.div(side.weights, 1 + side.rest, out=out)
+    torch.mul(p, p, out=escort)
+    torch.mul(p, q, out=product)
+    torch.sqrt(product, out=root)
+    uniform.fill_(1.0)
+    return weights, weights.sum(-1)
+
+
+def _means(weights: Tensor, mass: Tensor, value: Tensor) -> Tensor:
+    return torch.matmul(weights, value.unsqueeze(-1)).squeeze(-1) / mass
+
+
+def _divergences(arena: Arena, weights: Tensor, mass: Tensor, ratio: Tensor, doubt: _Doubt) -> Columns:
+    """Those that are sums over q - p; ``js`` is left as E_{p+q} log((p+q)/2p)."""
     p, q, escort, _, root, _ = weights.unbind(1)
-    change = p * ratio
-    both = p + q
-    mean, square = (vecdot(escort, value) / mass[:, 2] for value in (ratio, ratio * ratio))
+    spare = arena.like(ratio)
+    square = dot(escort, torch.mul(ratio, ratio, out=spare)) / mass[:, 2]
+    mean = dot(escort, ratio) / mass[:, 2]
     across, along = doubt.check(square - mean * mean, square), 1 + mean
     length = torch.sqrt(along * along + across)
+    change = torch.mul(p, ratio, out=arena.like(ratio))
+    both = torch.add(p, q, out=arena.like(ratio))
     return {
-        "tv": 0.5 * vector_norm(change, 1, -1),
-        "chi2": vecdot(change, ratio),
-        "chi2_reverse": vecdot(change, change / q),
-        "hellinger_sq": 0.5 * vecdot(change, change / (both + 2 * root)),
-        "js": vecdot(both, torch.log1p(0.5 * ratio)),
         "cosdist_p": across / (length * (length + along)),
+        "tv": 0.5 * torch.abs(change, out=spare).sum(-1),
+        "chi2": dot(change, ratio),
+        "chi2_reverse": dot(change, torch.div(change, q, out=spare)),
+        "js": dot(both, torch.mul(ratio, 0.5, out=spare).log1p_()),
+        "hellinger_sq": 0.5 * dot(change, torch.div(change, both.add_(root, alpha=2), out=spare)),
     }
 
 
@@ -111,8 +128,8 @@ def _cosine(norm_sq: Tensor, product: Tensor, step_sq: Tensor, doubt: _Doubt) ->
 
 def _logit_vectors(pair: Pair, doubt: _Doubt) -> Columns:
     z, step = pair.z, pair.difference[0]
-    norm_sq, product = vecdot(z, z), vecdot(z, step)
-    cosdist, orthogonal_sq = _cosine(norm_sq, product, vecdot(step, step), doubt)
+    norm_sq, product = dot(z, z), dot(z, step)
+    cosdist, orthogonal_sq = _cosine(norm_sq, product, dot(step, step), doubt)
     return {
         "cosdist_z": cosdist,
         "orthogonal_sq": orthogonal_sq,
@@ -125,7 +142,7 @@ def _centred_cosine(y: Tensor, x: Tensor, doubt: _Doubt) -> Tensor:
     """1 - Pearson of z and z'; y and x are z/T and delta, each less a constant."""
     count = y.shape[-1]
     y_sum, x_sum = y.sum(-1), x.sum(-1)
-    y_square, x_square = vecdot(y, y), vecdot(x, x)
+    y_square, x_square = dot(y, y), dot(x, x)
     norm_sq = doubt.check(y_square - y_sum * y_sum / count, y_square)
     step_sq = doubt.check(x_square - x_sum * x_sum / count, x_square)
-    return _cosine(norm_sq, vecdot(y, x) - y_sum * x_sum / count, step_sq, doubt)[0]
+    return _cosine(norm_sq, dot(y, x) - y_sum * x_sum / count, step_sq, doubt)[0]

@@ -6,6 +6,7 @@ Theorem ids I1 and I4. All are elementwise, or reduce the last axis where said.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -15,12 +16,22 @@ _GAP_SERIES = tuple(2.0 * (-1) ** k / math.factorial(k + 2) for k in range(13))
 _JS_SERIES = tuple(1.0 / ((k + 1) * (2 * k + 1)) for k in range(14))
 
 
-def two_difference(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """a - b as an unevaluated sum ``high + low`` that is exact in float64 (Knuth's TwoSum)."""
-    high = a - b
-    virtual = high - a
-    low = (a - (high - virtual)) - (b + virtual)
-    return high, low
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """Dot products over the last axis of two ``(rows, V)`` tensors, ``(rows,)``, without a temporary."""
+    return torch.matmul(a.unsqueeze(-2), b.unsqueeze(-1)).reshape(a.shape[:-1])
+
+
+def two_difference(a: Tensor, b: Tensor, room: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
+    """a - b as an unevaluated sum ``high + low`` that is exact in float64 (Knuth's TwoSum).
+
+    ``room`` may lend three buffers; the first two become the result.
+    """
+    high, low, virtual = room or (torch.empty_like(a), torch.empty_like(a), torch.empty_like(a))
+    torch.sub(a, b, out=high)
+    torch.sub(high, a, out=virtual)
+    torch.sub(high, virtual, out=low)
+    torch.sub(a, low, out=low)
+    return high, low.sub_(virtual.add_(b))
 
 
 def horner(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from theory.rows import Pair, Softmax, row_chunks
+from theory.rows import Arena, Pair, Softmax, row_chunks
 from theory.validation import check_finite, check_pair, check_size, check_tokens
 
 
@@ -25,7 +25,7 @@ def token_log_probs(logits: Tensor, tokens: Tensor, temperature: float = 1.0) ->
     places = check_tokens(tokens, logits).reshape(-1, 1)
     blocks = []
     for rows in row_chunks(flat):
-        log_probs = Softmax(flat[rows].double(), temperature).log_probs
+        log_probs = Softmax(flat[rows].double(), temperature, Arena()).log_probs
         blocks.append(log_probs.gather(-1, places[rows]).squeeze(-1))
     return torch.cat(blocks).reshape(logits.shape[:-1])
 

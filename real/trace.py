@@ -160,7 +160,8 @@ def _logit_pairs(lm: LanguageModel, seen: Stream, chosen: Tensor, final_norm: bo
 
         logits = _Lens(lens)
         for pair in seen.pairs:
-            yield LogitPair(pair.sublayer, rows, logits[pair.dense], logits[pair.dropped])
+            dropped = logits[pair.dropped]  # first: in sequential layers the neighbour before left it there
+            yield LogitPair(pair.sublayer, rows, logits[pair.dense], dropped)
 
 
 class _Lens:

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from theory.command_line import run
+from theory.files import atomic_path
 
 app = typer.Typer(no_args_is_help=True)
 Seed = Annotated[int, typer.Option(help="The one seed of all random numbers.")]
@@ -66,6 +68,37 @@ def sweep(
     Console().print(report.table())
     if report.violations:
         Console(stderr=True).print(f"{len(report.violations)} confirmed violations; see {out}")
+        raise typer.Exit(1)
+
+
+@app.command()
+def attack(
+    theorem: Annotated[
+        str, typer.Argument(help="Id or name of a theorem, for example B5 or kl-oscillation.")
+    ],
+    vocabularies: Annotated[str | None, typer.Option(help="Vocabulary sizes, comma-separated.")] = None,
+    steps: Annotated[int, typer.Option(help="Gradient steps from each start.")] = 300,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option(help="Write the table as CSV.")] = None,
+) -> None:
+    """Maximise the tightness of a theorem's bounds; exit code 1 if a ratio exceeds 1."""
+    from sim.attack import VOCABULARIES
+    from sim.attack import attack as run_attack
+
+    sizes = tuple(_whole(s) for s in vocabularies.split(",")) if vocabularies else VOCABULARIES
+    with _progress() as progress:
+        task = progress.add_task("", total=None)
+        frame = run_attack(theorem, sizes, seed, steps, lambda text: progress.update(task, description=text))
+    if out:
+        with atomic_path(out) as partial:
+            frame.to_csv(partial, index=False)
+    table = Table(title=f"largest quantity/upper or lower/quantity found, seed {seed}")
+    for name in frame.columns:
+        table.add_column(name)
+    for row in frame.to_dict(orient="records"):
+        table.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()))
+    Console().print(table)
+    if (frame["excess"] > 0).any():
         raise typer.Exit(1)
 
 

@@ -79,15 +79,20 @@ def violated(claim: Claim, draw: ExactDraw) -> bool:
 
 
 def _exceeds(claim: Claim, draw: ExactDraw) -> bool:
+    sides = [bound.side for bound in claim.bounds if _applies(bound, draw)]
+    return any(exact_tightness(claim, side, draw) > 1 + TOLERANCE for side in sides)
+
+
+def exact_tightness(claim: Claim, side: str, draw: ExactDraw) -> Number:
+    """quantity/upper or lower/quantity at mpmath's current precision; 1 where both are 0."""
+    bound = claim.upper if side == "upper" else claim.lower
+    assert bound is not None
     value = mpmath.re(claim.measured.exact(**_columns(draw, claim.measured.symbols)))
-    for bound in claim.bounds:
-        if not _applies(bound, draw):
-            continue
-        limit = mpmath.re(bound.exact(**_columns(draw, bound.symbols)))
-        allowed = TOLERANCE * max(abs(value), abs(limit))
-        if (value - limit if bound.side == "upper" else limit - value) > allowed:
-            return True
-    return False
+    limit = mpmath.re(bound.exact(**_columns(draw, bound.symbols)))
+    small, large = (value, limit) if side == "upper" else (limit, value)
+    if large == 0:
+        return mpf(1) if small <= 0 else mpmath.inf
+    return small / large
 
 
 def _applies(bound: Bound, draw: ExactDraw) -> bool:

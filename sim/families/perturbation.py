@@ -57,7 +57,9 @@ def orthogonal(rng: np.random.Generator, z: Array, scale: Array) -> Array:
     noise = rng.standard_normal(z.shape)
     norm_sq = np.einsum("ij,ij->i", z, z)[:, None]
     inner = np.einsum("ij,ij->i", noise, z)[:, None]
-    return scale * (noise - np.divide(inner, norm_sq, out=np.zeros_like(inner), where=norm_sq > 0) * z)
+    share = np.divide(inner, norm_sq, out=np.zeros_like(inner), where=norm_sq > 0)
+    change: Array = scale * (noise - share * z)
+    return change
 
 
 def low_rank(rng: np.random.Generator, z: Array, scale: Array) -> Array:

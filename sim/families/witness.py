@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import mpmath
 import numpy as np
 
 from sim.families.base import Array
 from theory.families import catalogue
-from theory.theorem import Witness
+from theory.instances import DIGITS
+from theory.theorem import Theorem, Witness
 
 BUILDS_PER_UNIT = 16
-OSCILLATIONS = (1e-6, 50.0)
 DEPTH = 50.0
 """Padding tokens lie this many nats (plus log V) below the witness's lightest atom."""
 
 
-def all_witnesses() -> list[Witness]:
-    """Every witness of the catalogue, in its order."""
-    return [witness for theorem in catalogue for witness in theorem.witnesses]
+def logit_witnesses(theorems: Iterable[Theorem] = catalogue) -> list[Witness]:
+    """Every witness that consists of logits, in the catalogue's order."""
+    return [w for theorem in theorems for w in theorem.witnesses if w.build is not None]
 
 
 def witness_pair(witness: Witness, parameter: float) -> tuple[Array, Array]:
     """Logits and perturbation (T = 1) of one witness as float64, each of shape ``(atoms,)``."""
-    instance = witness.instance(parameter)
-    return np.array([float(x) for x in instance.z]), np.array([float(x) for x in instance.delta])
+    assert witness.build is not None
+    with mpmath.workdps(DIGITS):
+        logits, perturbation = witness.build(mpmath.mpf(parameter))
+        return np.array([float(x) for x in logits]), np.array([float(x) for x in perturbation])
 
 
 def embed(logits: Array, perturbation: Array, vocabulary: int) -> tuple[Array, Array]:
@@ -41,11 +44,12 @@ def witness_rows(
     rng: np.random.Generator, rows: int, vocabulary: int, witnesses: Sequence[Witness] | None = None
 ) -> tuple[Array, Array]:
     """Logits and perturbations ``(rows, V)`` at T = 1: witnesses that fit, half of them disturbed."""
-    chosen = all_witnesses() if witnesses is None else list(witnesses)
+    chosen = logit_witnesses() if witnesses is None else list(witnesses)
     built = []
     for _ in range(min(BUILDS_PER_UNIT, rows)):
         witness = chosen[rng.integers(len(chosen))]
-        parameter = float(np.exp(rng.uniform(*np.log(OSCILLATIONS))))
+        span = np.log([float(parameter) for parameter in witness.parameters])
+        parameter = float(np.exp(rng.uniform(span.min(), span.max())))
         logits, perturbation = witness_pair(witness, parameter)
         if len(logits) <= vocabulary and np.isfinite(logits).all() and np.isfinite(perturbation).all():
             built.append(embed(logits, perturbation, vocabulary))

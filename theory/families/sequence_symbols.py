@@ -66,6 +66,11 @@ tokens_per_call = parameter(
     "tokens_per_call", r"\mathbb{E}L", "expected number of tokens per call of the large model"
 )
 gumbel_flip = parameter("gumbel_flip", r"P(x\ne y)", "chance that one Gumbel noise draws different tokens")
+uniform_flip = parameter(
+    "uniform_flip",
+    r"P_U(x\ne y)",
+    "chance that one uniform, looked up in both cumulative sums, draws different tokens",
+)
 draft_spread = parameter(
     "draft_spread", r"\mathrm{osc}(D)", "max D - min D of the change of logits, before division by T"
 )

@@ -11,6 +11,7 @@ from theory.drift import Drift as Drift
 from theory.drift import VectorDrift as VectorDrift
 from theory.families import Catalogue as Catalogue
 from theory.families import catalogue as catalogue
+from theory.intervals import best_interval as best_interval
 from theory.measure import measure as measure
 from theory.sequences import coupled_divergence_times as coupled_divergence_times
 from theory.sequences import first_divergence as first_divergence

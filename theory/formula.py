@@ -85,9 +85,22 @@ def mpmath_function(expression: Expression) -> Callable[..., Any]:
 @cache
 def interval_function(expression: Expression) -> Callable[..., Any]:
     """``expression`` of its symbols in alphabetical order, from the definitions, in ``mpmath.iv``."""
-    body = elementary(expression).rewrite([sp.sinh, sp.cosh, sp.tanh], sp.exp)
-    body = body.rewrite([sp.asinh, sp.acosh, sp.atanh], sp.log)
-    return sp.lambdify(_ordered(expression), body, modules=[INTERVAL_FUNCTIONS, "mpmath"], cse=True)
+    return interval_code(tuple(_ordered(expression)), elementary(expression))
+
+
+def interval_code(symbols: tuple[sp.Symbol, ...], expression: Expression) -> Callable[..., Any]:
+    """An elementary expression as a function of ``mpmath.iv`` intervals."""
+    body = expression.rewrite([sp.sinh, sp.cosh, sp.tanh], sp.exp)
+    body = body.rewrite([sp.asinh, sp.acosh, sp.atanh], sp.log).replace(_irrational, _by_logarithm)
+    return sp.lambdify(symbols, body, modules=[INTERVAL_FUNCTIONS, "mpmath"], cse=True)
+
+
+def _irrational(expression: Expression) -> bool:
+    return bool(expression.is_Pow and not expression.exp.is_Integer and abs(expression.exp) != sp.S.Half)
+
+
+def _by_logarithm(power: Expression) -> Expression:
+    return sp.exp(power.exp * sp.log(power.base))
 
 
 @cache

@@ -1,9 +1,10 @@
 """Interval versions of the elementary functions, on top of ``mpmath.iv``.
 
-``mpmath.iv`` rounds outward.  Two things are added.  Roots and logarithms cut off the negative part of an
-argument that is known to be non-negative.  Monotone functions that ``mpmath.iv`` lacks are evaluated by
-``mpmath`` at the end points with 64 further bits and widened by 2^-32 of an ulp-sized guard, far beyond
-mpmath's own error.
+``mpmath.iv`` rounds sums, products, quotients and square roots outward, but not its exponential and
+logarithm: at 256 bits it returns exp(1e-42) = 1 + 1e-42 as an interval of width 0.  Here every
+transcendental function is evaluated by ``mpmath`` with 64 bits more than asked for and widened by 2^-32 of
+the last bit asked for, 2^32 times mpmath's error.  Roots and logarithms cut off the negative part of an
+argument that is known to be non-negative.
 """
 
 from __future__ import annotations
@@ -35,14 +36,6 @@ def sqrt(x: Interval) -> Interval:
     return iv.sqrt(_nonnegative(x))
 
 
-def log(x: Interval) -> Interval:
-    """Logarithm of a number known to be positive."""
-    x = _nonnegative(x)
-    if x.a == 0:
-        return iv.mpf([-mpmath.inf, iv.log(iv.mpf(x.b)).b])
-    return iv.log(x)
-
-
 def _increasing(function: Callable[[Any], Any]) -> Callable[[Interval], Interval]:
     def evaluate(x: Interval) -> Interval:
         x = iv.mpf(x)
@@ -53,6 +46,17 @@ def _increasing(function: Callable[[Any], Any]) -> Callable[[Interval], Interval
             return iv.mpf([low - abs(low) * slack, high + abs(high) * slack])
 
     return evaluate
+
+
+_log = _increasing(mpmath.log)
+
+
+def log(x: Interval) -> Interval:
+    """Logarithm of a number known to be positive."""
+    x = _nonnegative(x)
+    if x.a > 0:
+        return _log(x)
+    return iv.mpf([-mpmath.inf, _log(iv.mpf(x.b)).b if x.b > 0 else -mpmath.inf])
 
 
 def maximum(*terms: Interval) -> Interval:
@@ -67,9 +71,15 @@ def minimum(*terms: Interval) -> Interval:
     return iv.mpf([min(x.a for x in numbers), min(x.b for x in numbers)])
 
 
+def heaviside(x: Interval, at_zero: Any = None) -> Interval:
+    """Step function: it appears in derivatives of maxima and minima."""
+    x = iv.mpf(x)
+    return iv.mpf([1 if x.a > 0 else 0, 0 if x.b < 0 else 1])
+
+
 INTERVAL_FUNCTIONS: dict[str, Any] = {
     "mpf": iv.mpf,
-    "exp": iv.exp,
+    "exp": _increasing(mpmath.exp),
     "log": log,
     "sqrt": sqrt,
     "atan": _increasing(mpmath.atan),
@@ -79,6 +89,7 @@ INTERVAL_FUNCTIONS: dict[str, Any] = {
     "erf": _increasing(mpmath.erf),
     "max": maximum,
     "min": minimum,
+    "Heaviside": heaviside,
     "Abs": abs,
     "pi": iv.pi,
 }

@@ -74,6 +74,10 @@ vocabulary = _symbol("vocabulary", "V", "number of entries")
 
 _SIGNS = {"==": "=", "<=": "<=", "<": "<", ">=": ">=", ">": ">", "!=": "!="}
 
+_DIVERGENCES = (kl, kl_reverse, js, tv, hellinger_sq, chi2, chi2_reverse)
+QUANTITIES = frozenset(str(s) for s in (*_DIVERGENCES, cosdist_p, cosdist_z, cosdist_z_centred))
+"""Names of the symbols that say how far q is from p; the other columns are statistics."""
+
 COLUMNS = frozenset(MEANINGS)
 """Names of the symbols that are columns of ``Drift``; all other symbols are parameters."""
 

@@ -173,8 +173,9 @@ def about(quantity: Expression, expression: Expression) -> Claim:
 class Witness:
     """What attains a bound, or comes within 1e-6 of it, for some values of a parameter, usually R.
 
-    ``build(x)`` returns (logits, perturbation) as exact numbers: the columns of ``Drift`` are measured on them.
-    ``values(x)`` returns exact values of the claim's other symbols, for statements about more than one pair.
+    ``build(x)`` returns (logits, perturbation) as exact numbers: the columns of ``Drift`` are measured on
+    them. ``values(x)`` returns exact values of the claim's other symbols, for statements about more than
+    one pair.
     """
 
     text: str
@@ -265,13 +266,13 @@ class Theorem:
         """The first witness."""
         return self.witnesses[0] if self.witnesses else None
 
-    def bounds(self, drift: Drift) -> tuple[Tensor | None, Tensor | None]:
+    def bounds(self, drift: Drift | Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
         """Uncertified float64 bounds of the main claim, each of the drift's shape."""
         sides = (self.lower, self.upper)
         lower, upper = (None if side is None else on_drift(side, side.statistics, drift) for side in sides)
         return lower, upper
 
-    def approximate(self, drift: Drift) -> Tensor:
+    def approximate(self, drift: Drift | Mapping[str, Tensor]) -> Tensor:
         """Float64 value of the estimate.
 
         Raises

@@ -24,7 +24,7 @@ class t_minus(Stable):
 
     @classmethod
     def definition(cls, variance: Expression, R: Expression) -> Expression:
-        return (1 - sp.sqrt(1 - 4 * variance / R**2)) / 2
+        return (1 - sp.sqrt(sp.Max(1 - 4 * variance / R**2, 0))) / 2
 
     @classmethod
     def safe(cls, variance: Expression, R: Expression) -> Expression:
@@ -42,7 +42,7 @@ class t_plus(Stable):
 
     @classmethod
     def definition(cls, variance: Expression, R: Expression) -> Expression:
-        return (1 + sp.sqrt(1 - 4 * variance / R**2)) / 2
+        return (1 + sp.sqrt(sp.Max(1 - 4 * variance / R**2, 0))) / 2
 
     @classmethod
     def safe(cls, variance: Expression, R: Expression) -> Expression:

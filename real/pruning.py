@@ -16,6 +16,7 @@ from real.calibration import Calibration, calibration_rows
 from real.choose import choose_sublayers
 from real.drop import Part, drop_for_good, dropped
 from real.load import LanguageModel
+from real.sparsify import quantise, sparsify
 from real.spec import Drop, Quantise, Spec, parse_spec
 
 
@@ -110,8 +111,8 @@ def _apply(
             parts += chosen.parts
             fact["dropped"] = [str(part) for part in chosen.parts]
         elif isinstance(step, Quantise):
-            raise NotImplementedError
+            fact |= quantise(found, step, keep)
         else:
-            raise NotImplementedError
+            fact |= sparsify(found, step, tokens, keep)
         facts.append(fact)
     return Applied(spec, tuple(parts), tuple(facts))

@@ -69,7 +69,8 @@ def _measured(z: Tensor, z_perturbed: Tensor, temperature: float, arena: Arena) 
     arena.rewind()
     columns, doubtful = fast_rows(Pair(z, z_perturbed, temperature, arena))
     if bool(doubtful.any()):
-        careful = careful_rows(Pair(z[doubtful], z_perturbed[doubtful], temperature))
+        arena.rewind()
+        careful = careful_rows(Pair(z[doubtful], z_perturbed[doubtful], temperature, arena))
         for name, values in careful.items():
             columns[name][doubtful] = values
     return columns

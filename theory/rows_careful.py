@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from theory.rows import Pair
-from theory.stable import dot, exponential_gap, jensen_shannon_density, log_mean_exp
+from theory.stable import below, choose, dot, exponential_gap, jensen_shannon_gap, log_mean_exp
 from theory.vectors import centred, geometry
 
 Columns = dict[str, Tensor]
@@ -26,19 +26,18 @@ def _divergences(pair: Pair) -> Columns:
     log_p, log_q = pair.dense.log_probs, pair.perturbed.log_probs
     x = pair.centred_delta()
     log_ratio = _log_ratio(x, log_p, log_q, power=1)
-    upward = (log_ratio > 0).double()
+    downward = below(log_ratio, 0.0)
     size = log_ratio.abs()
     lost = torch.expm1(-size).neg_()  # 1 - min(p,q)/max(p,q)
-    heavier = torch.lerp(pair.dense.probs, pair.perturbed.probs, upward)
+    heavier = choose(downward, pair.dense.probs, pair.perturbed.probs)
     gap = exponential_gap(size)
     other_gap = size * lost - gap  # 1 - (1 + l) e^-l
     half = torch.expm1(-0.5 * size)
-    mixture = heavier * (1 - 0.5 * lost)
     lost_sq = lost * lost
     return {
-        "kl": dot(heavier, torch.lerp(gap, other_gap, upward)),
-        "kl_reverse": dot(heavier, torch.lerp(other_gap, gap, upward)),
-        "js": dot(mixture, jensen_shannon_density(lost / (2 - lost))),
+        "kl": dot(heavier, choose(downward, gap, other_gap)),
+        "kl_reverse": dot(heavier, choose(downward, other_gap, gap)),
+        "js": dot(heavier, jensen_shannon_gap(size)),
         "tv": 0.5 * dot(heavier, lost),
         "hellinger_sq": 0.5 * dot(heavier, half * half),
         "chi2": dot(torch.exp(log_p + 2 * log_ratio.clamp(min=0)), lost_sq),
@@ -54,7 +53,8 @@ def _log_ratio(x: Tensor, log_p: Tensor, log_q: Tensor, power: int) -> Tensor:
     """
     shift = log_mean_exp(log_p, power * x, log_q) / power
     direct_scale = (log_p.abs() + log_q.abs()) / power
-    return torch.where(x.abs() + shift.abs() < direct_scale, x - shift, (log_q - log_p) / power)
+    from_x = below(x.abs() + shift.abs() - direct_scale, 0.0)
+    return choose(from_x, x - shift, (log_q - log_p) / power)
 
 
 def _cosine_distance(pair: Pair, x: Tensor) -> Tensor:
@@ -84,19 +84,19 @@ def _spread(pair: Pair) -> Columns:
     anchored = pair.delta_from(pair.dense.top)
     above_least = pair.delta_from(anchored.argmin(-1, keepdim=True))
     below_most = pair.delta_from(anchored.argmax(-1, keepdim=True)).neg_()
-    log_weights = {
-        "p": y,
-        "q": y_perturbed,
-        "r": 2 * y,
-        "w": y + y_perturbed,
-        "g": 0.5 * (y + y_perturbed),
-        "u": torch.zeros_like(y),
+    p, q = pair.dense.probs, pair.perturbed.probs
+    weights = {
+        "p": p,
+        "q": q,
+        "r": torch.softmax(2 * y, -1),
+        "w": torch.softmax(y + y_perturbed, -1),
+        "g": torch.softmax(0.5 * (y + y_perturbed), -1),
+        "u": torch.full_like(y, 1 / y.shape[-1]),
     }
-    columns = {f"var_{name}": _variance(pair, logs) for name, logs in log_weights.items()}
+    columns = {f"var_{name}": _variance(pair, weight) for name, weight in weights.items()}
     for name in ("p", "r"):
-        weights = torch.softmax(log_weights[name], -1)
-        columns[f"low_{name}"] = 0.0 - dot(weights, above_least)
-        columns[f"high_{name}"] = dot(weights, below_most)
+        columns[f"low_{name}"] = 0.0 - dot(weights[name], above_least)
+        columns[f"high_{name}"] = dot(weights[name], below_most)
     log_p, log_q = pair.dense.log_probs, pair.perturbed.log_probs
     return columns | {
         "oscillation": above_least.amax(-1),
@@ -105,11 +105,10 @@ def _spread(pair: Pair) -> Columns:
     }
 
 
-def _variance(pair: Pair, log_weights: Tensor) -> Tensor:
-    weights = torch.softmax(log_weights, -1)
-    anchored = pair.delta_from(log_weights.argmax(-1, keepdim=True))
-    deviation = anchored - dot(weights, anchored).unsqueeze(-1)
-    return dot(weights, deviation.square_())
+def _variance(pair: Pair, weights: Tensor) -> Tensor:
+    anchored = pair.delta_from(weights.argmax(-1, keepdim=True))
+    anchored -= dot(weights, anchored).unsqueeze(-1)
+    return dot(weights, anchored.square_())
 
 
 def _logit_vectors(pair: Pair) -> Columns:

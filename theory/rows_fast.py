@@ -22,16 +22,23 @@ LARGEST_STEP = 30.0
 
 
 class _Doubt:
-    """Collects, per row, whether every difference taken so far kept its digits."""
+    """Collects, per row, whether every difference taken kept its digits."""
 
-    def __init__(self, sound: Tensor) -> None:
-        self.sound = sound
+    def __init__(self, in_range: Tensor) -> None:
+        self._in_range = in_range
+        self._results: list[Tensor] = []
+        self._scales: list[Tensor] = []
 
     def check(self, result: Tensor, scale: Tensor) -> Tensor:
-        """Return ``result``, a difference of terms of size ``scale``; nan counts as doubtful."""
-        kept = result.abs() >= KEPT * scale
-        self.sound = self.sound & (kept if kept.ndim == 1 else kept.all(-1))
+        """Return ``result``, a difference of terms of size ``scale``, each ``(rows, ...)``."""
+        self._results.append(result.reshape(len(result), -1))
+        self._scales.append(scale.reshape(len(scale), -1))
         return result
+
+    def rows(self) -> Tensor:
+        """Mask of the rows in which a result is too small, or nan, or the exponents are out of range."""
+        kept = torch.cat(self._results, -1).abs() >= KEPT * torch.cat(self._scales, -1)
+        return ~(kept.all(-1) & self._in_range)
 
 
 def fast_rows(pair: Pair) -> tuple[Columns, Tensor]:
@@ -74,7 +81,7 @@ def fast_rows(pair: Pair) -> tuple[Columns, Tensor]:
         "top1_agree": (pair.dense.top == pair.perturbed.top).squeeze(-1),
     }
     columns |= _logit_vectors(pair, doubt) | {"cosdist_z_centred": _centred_cosine(pair.dense.y, x, doubt)}
-    return columns, ~doubt.sound
+    return columns, doubt.rows()
 
 
 def _weights(pair: Pair) -> tuple[Tensor, Tensor]:

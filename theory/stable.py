@@ -42,17 +42,34 @@ def horner(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
     return value
 
 
+def choose(when: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """``yes`` where the 0/1 float ``when`` is 1, else ``no``; both finite. Branch-free, unlike torch.where."""
+    return torch.lerp(no, yes, when)
+
+
+def below(x: Tensor, bound: float) -> Tensor:
+    """1.0 where x < bound, else 0.0, for :func:`choose`."""
+    return torch.lt(x, bound, out=torch.empty_like(x))
+
+
 def exponential_gap(x: Tensor) -> Tensor:
     """e^(-x) - 1 + x for x >= 0, which is x^2/2 - x^3/6 + ... near 0."""
     near = x.clamp(max=SERIES_BELOW)
-    return torch.where(x < SERIES_BELOW, horner(near, _GAP_SERIES) * near * near / 2, x + torch.expm1(-x))
+    series = horner(near, _GAP_SERIES).mul_(near).mul_(near).mul_(0.5)
+    return choose(below(x, SERIES_BELOW), series, torch.expm1(-x).add_(x))
 
 
-def jensen_shannon_density(t: Tensor) -> Tensor:
-    """((1+t) log(1+t) + (1-t) log(1-t))/2 for 0 <= t <= 1, which is t^2/2 + t^4/12 + ... near 0."""
-    near = t.clamp(max=SERIES_BELOW).square_()
-    direct = 0.5 * ((1 + t) * torch.log1p(t) + torch.special.xlog1py(1 - t, -t))
-    return torch.where(t < SERIES_BELOW, horner(near, _JS_SERIES) * near / 2, direct)
+def jensen_shannon_gap(x: Tensor) -> Tensor:
+    """An atom's share of the Jensen-Shannon divergence, per mass of the heavier; x >= 0 is |log(q/p)|.
+
+    (1+v) log(2/(1+v)) - v x over 2 with v = e^-x; near 0 a power series with positive terms in tanh(x/2).
+    """
+    lost = torch.expm1(-x).neg_()
+    mean = 1 - 0.5 * lost
+    near = (0.5 * lost / mean).clamp_(max=SERIES_BELOW).square_()
+    series = horner(near, _JS_SERIES).mul_(near).mul_(0.5).mul_(mean)
+    direct = torch.log1p(-0.5 * lost).mul_(mean).neg_().sub_((0.5 - 0.5 * lost) * x)
+    return choose(below(x, SERIES_BELOW), series, direct)
 
 
 def log_mean_exp(log_p: Tensor, x: Tensor, log_q: Tensor) -> Tensor:
@@ -62,7 +79,10 @@ def log_mean_exp(log_p: Tensor, x: Tensor, log_q: Tensor) -> Tensor:
     heaviest token, which cannot overflow.
     """
     p = torch.exp(log_p)
-    near = p * torch.expm1(x.clamp(max=1.0))
-    excess = torch.where(x < 1, near, torch.exp(log_p + x) - p).sum(-1, keepdim=True)
+    terms = torch.expm1(x.clamp(max=1.0)).mul_(p)
+    large = x >= 1
+    if bool(large.any()):
+        terms[large] = torch.exp(log_p[large] + x[large]) - p[large]
+    excess = terms.sum(-1, keepdim=True)
     far = (x + log_p - log_q).gather(-1, log_p.argmax(-1, keepdim=True))
     return torch.where(excess.abs() < 0.5, torch.log1p(excess.clamp(-0.5, 0.5)), far)

@@ -48,6 +48,7 @@ def held_claims() -> tuple[Held, ...]:
 def hold(tally: Tally, draws: Draws) -> list[dict[str, object]]:
     """Add one batch of draws to ``tally``; return a record of every confirmed violation."""
     drift = measure(draws.logits, draws.perturbed, draws.temperature)
+    still = (drift.oscillation == 0).numpy()
     checks = check(drift)
     found: list[dict[str, object]] = []
     for index, held in enumerate(held_claims()):
@@ -59,17 +60,19 @@ def hold(tally: Tally, draws: Draws) -> list[dict[str, object]]:
             tally.draws[index] += quantity.size
             continue
         result = checks[held.key]
+        # Symbols of a claim are positive: p = q, where formulas are 0/0, is outside of it.
+        flagged = result.violated.numpy() & ~((quantity == 0) & still)
         upper = np.full(quantity.shape, np.inf) if result.upper_slack is None else result.upper_slack.numpy()
         lower = np.full(quantity.shape, np.inf) if result.lower_slack is None else result.lower_slack.numpy()
-        tally.draws[index] += int((np.isfinite(upper) | np.isfinite(lower) | result.violated.numpy()).sum())
-        suspicious = (np.minimum(upper, lower) < WORST_SLACK) | result.violated.numpy()
+        tally.draws[index] += int((np.isfinite(upper) | np.isfinite(lower) | flagged).sum())
+        suspicious = (np.minimum(upper, lower) < WORST_SLACK) | flagged
         tally.suspicious[index] += int(suspicious.sum())
-        broken = [r for r in np.flatnonzero(result.violated.numpy()).tolist() if _confirmed(held, draws, r)]
+        broken = [row for row in np.flatnonzero(flagged).tolist() if _confirmed(held, draws, row)]
         tally.violations[index] += len(broken)
         found += [_record(held, draws, row) for row in broken]
-        sound = ~result.violated.numpy()
-        _add_tightness(tally, index, "upper", quantity, quantity + upper, sound)
-        _add_tightness(tally, index, "lower", quantity - lower, quantity, sound)
+        with np.errstate(invalid="ignore"):
+            _add_tightness(tally, index, "upper", quantity, quantity + upper, ~flagged)
+            _add_tightness(tally, index, "lower", quantity - lower, quantity, ~flagged)
     return found
 
 

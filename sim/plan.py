@@ -20,7 +20,7 @@ UNITS_PER_BLOCK = 64
 
 # Time per draw is nearly flat up to this vocabulary and linear above it (measured; it only shapes the
 # allotment).
-FLAT_COST = 32
+FLAT_COST = 128
 LEAST_SHARE = 100
 LEAST_DRAWS = 10_000
 

@@ -65,7 +65,8 @@ def orthogonal(rng: np.random.Generator, z: Array, scale: Array) -> Array:
 def low_rank(rng: np.random.Generator, z: Array, scale: Array) -> Array:
     """``W dh``: a hidden-state error seen through one random head of rank 8 shared by the rows."""
     head = rng.standard_normal((HEAD_RANK, z.shape[1])) / np.sqrt(HEAD_RANK)
-    return scale * (rng.standard_normal((z.shape[0], HEAD_RANK)) @ head)
+    change: Array = scale * (rng.standard_normal((z.shape[0], HEAD_RANK)) @ head)
+    return change
 
 
 def two_valued(rng: np.random.Generator, z: Array, scale: Array) -> Array:

@@ -9,6 +9,8 @@ precision and interval arithmetic use only that.  Its ``safe`` form is how float
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import product
 from typing import Any, ClassVar
 
 import sympy as sp
@@ -24,7 +26,12 @@ class Stable(sp.Function):
 
     latex_name: ClassVar[str]
     domain: ClassVar[tuple[tuple[float, float], ...]]
-    """Range of each argument over which ``verify`` compares the two forms."""
+    """Range of each argument in which the safe form is meant to be used."""
+
+    @classmethod
+    def points(cls) -> list[tuple[Fraction, ...]]:
+        """Arguments at which ``verify`` compares the two forms: exact numbers over the domain."""
+        return list(product(*(spread(*bounds) for bounds in cls.domain)))
 
     @classmethod
     def definition(cls, *arguments: Expression) -> Expression:
@@ -48,6 +55,36 @@ class Stable(sp.Function):
         arguments = ", ".join(printer.doprint(argument) for argument in self.args)
         power = f"^{{{exp}}}" if exp else ""
         return rf"{self.latex_name}{power}\left({arguments}\right)"
+
+
+MAGNITUDES = (
+    *(10.0**k for k in range(-12, 4, 2)),
+    *(
+        0.3,
+        0.499,
+        0.501,
+        0.699,
+        0.701,
+        0.999,
+        1.001,
+        1.999,
+        2.001,
+        3.0,
+        30.0,
+        499.0,
+        501.0,
+        599.0,
+        601.0,
+        699.0,
+    ),
+    *(720.0, 1500.0, 1e4),
+)
+"""Sizes of arguments, including both sides of every switch between branches."""
+
+
+def spread(low: float, high: float) -> list[Fraction]:
+    """Hard arguments between two numbers, of both signs where allowed."""
+    return [Fraction(s * x) for s in (-1, 1) for x in MAGNITUDES if low <= s * x <= high]
 
 
 def elementary(expression: Expression) -> Expression:

@@ -31,8 +31,7 @@ def _all_subclasses(base: type[Any]) -> Iterable[type[Any]]:
 def code(expression: Expression) -> str:
     """``expression`` as one JavaScript expression in its symbols' names."""
     names = {child.__name__: child.__name__ for child in _all_subclasses(Stable)}
-    plain = expression.replace(sp.Max, lambda *terms: sp.Function("Math.max")(*terms))
-    return str(sp.jscode(plain, user_functions={**_NATIVE, **names, "erf": "erf"}))
+    return str(sp.jscode(expression, user_functions={**_NATIVE, **names, "erf": "erf"}))
 
 
 @cache
@@ -40,7 +39,10 @@ def helpers() -> str:
     """Definitions of the functions that generated formulas call: the safe forms, and erf by its positive
     series.
     """
-    functions = sorted(_all_subclasses(Stable), key=lambda function: function.__name__)
+    functions = sorted(
+        (function for function in _all_subclasses(Stable) if hasattr(function, "latex_name")),
+        key=lambda function: str(function.__name__),
+    )
     return "\n".join([_ERF, *(_helper(function) for function in functions)])
 
 

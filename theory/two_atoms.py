@@ -6,21 +6,63 @@ be far smaller than the rounding error of the other.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 
-from theory.functions import Expression, Stable, choose, phi
+from theory.functions import Expression, Stable, choose, phi, spread
 
-LARGE = 500
+LARGE = 300
 """Beyond this oscillation e^R is kept as a logarithm."""
 
 
-class t_minus(Stable):
+MASSES = (1e-100, 1e-30, 1e-9, 1e-3, 0.1, 0.3, 0.499)
+
+
+class OfMasses(Stable):
+    """A function of (up, down, R), up + down = 1."""
+
+    @classmethod
+    def points(cls) -> list[tuple[Fraction, ...]]:
+        light = [Fraction(mass) for mass in MASSES]
+        pairs = [(mass, 1 - mass) for mass in light] + [(1 - mass, mass) for mass in light]
+        return [(*pair, R) for pair in pairs for R in spread(0.0, 1e4)]
+
+
+class OfLightMass(Stable):
+    """A function of (up, down, R), up + down = 1, the upper atom being the lighter."""
+
+    @classmethod
+    def points(cls) -> list[tuple[Fraction, ...]]:
+        return [(Fraction(mass), 1 - Fraction(mass), R) for mass in MASSES for R in spread(0.0, 1e4)]
+
+
+class OfVariance(Stable):
+    """A function of (variance, R), the variance at most R^2/4."""
+
+    @classmethod
+    def points(cls) -> list[tuple[Fraction, ...]]:
+        shares = [Fraction(share) for share in (1e-30, 1e-9, 0.01, 0.1, 0.2)]
+        return [(share * R * R, R) for share in shares for R in spread(0.0, 1e4)]
+
+
+class OfEdge(Stable):
+    """A function of (variance, edge): one atom of a centred law, anywhere from far out to close to the
+    mean.
+    """
+
+    @classmethod
+    def points(cls) -> list[tuple[Fraction, ...]]:
+        shares = [Fraction(share) for share in (1e-20, 1e-3, 0.3, 1.0, 100.0)]
+        return [(share * x * x, x) for share in shares for x in spread(-100.0, 100.0)]
+
+
+class t_minus(OfVariance):
     """Mass of the lighter of two atoms at distance R whose law has the given variance."""
 
     nargs = 2
     latex_name = "t_-"
-    domain = ((0.0, 0.24), (0.0, 1e4))
 
     @classmethod
     def definition(cls, variance: Expression, R: Expression) -> Expression:
@@ -33,12 +75,11 @@ class t_minus(Stable):
         return choose((sp.Integer(0), sp.Or(R <= 0, variance <= 0)), (light, True))
 
 
-class t_plus(Stable):
+class t_plus(OfVariance):
     """Mass of the heavier of two atoms at distance R whose law has the given variance: 1 - t_minus."""
 
     nargs = 2
     latex_name = "t_+"
-    domain = ((0.0, 0.24), (0.0, 1e4))
 
     @classmethod
     def definition(cls, variance: Expression, R: Expression) -> Expression:
@@ -50,7 +91,7 @@ class t_plus(Stable):
         return choose((sp.Integer(1), sp.Or(R <= 0, variance <= 0)), (heavy, True))
 
 
-class two_atom_kl(Stable):
+class two_atom_kl(OfMasses):
     """kappa: KL(p||q) of two atoms with mass ``up`` on the larger delta."""
 
     nargs = 3
@@ -73,7 +114,7 @@ class two_atom_kl(Stable):
         )
 
 
-class two_atom_tv(Stable):
+class two_atom_tv(OfMasses):
     """Total variation of two atoms with mass ``up`` on the larger delta: q_up - p_up."""
 
     nargs = 3
@@ -91,7 +132,7 @@ class two_atom_tv(Stable):
         )
 
 
-class two_atom_kl_reverse(Stable):
+class two_atom_kl_reverse(OfMasses):
     """KL(q||p) of two atoms: kappa of the reversed pair, whose upper atom has mass q_down."""
 
     nargs = 3
@@ -115,7 +156,7 @@ class two_atom_kl_reverse(Stable):
         )
 
 
-class two_atom_spread(Stable):
+class two_atom_spread(OfMasses):
     """Coefficient of variation of e^(delta/2) for two atoms: the tangent of the angle between sqrt(p) and
     sqrt(q).
     """
@@ -134,7 +175,7 @@ class two_atom_spread(Stable):
         return choose((sp.Integer(0), sp.Or(up <= 0, down <= 0)), (spread, True))
 
 
-class two_atom_log_bc(Stable):
+class two_atom_log_bc(OfMasses):
     """-log of the Bhattacharyya coefficient of two atoms; at 2R, with the masses of r, it is -log
     cos(p,q).
     """
@@ -151,7 +192,23 @@ class two_atom_log_bc(Stable):
         return log1p(two_atom_spread(up, down, R) ** 2) / 2
 
 
-class bernoulli_variance(Stable):
+class log_odds(Stable):
+    """log(up/down), kept whole: sympy would turn exp(R + log x) back into x e^R, which overflows."""
+
+    nargs = 2
+    latex_name = r"\mathrm{logit}"
+    domain = ((1e-12, 1.0), (1e-12, 1.0))
+
+    @classmethod
+    def definition(cls, up: Expression, down: Expression) -> Expression:
+        return sp.log(up / down)
+
+    @classmethod
+    def safe(cls, up: Expression, down: Expression) -> Expression:
+        return sp.log(up / down)
+
+
+class bernoulli_variance(OfLightMass):
     """Variance of a coin with odds ``up e^R : down``."""
 
     nargs = 3
@@ -163,7 +220,7 @@ class bernoulli_variance(Stable):
 
     @classmethod
     def safe(cls, up: Expression, down: Expression, R: Expression) -> Expression:
-        odds = choose((up * sp.exp(R) / down, R < LARGE), (sp.exp(R + sp.log(up / down)), True))
+        odds = choose((up * sp.exp(R) / down, R < LARGE), (sp.exp(R + log_odds(up, down)), True))
         return choose((sp.Integer(0), sp.Or(up <= 0, down <= 0)), (1 / ((1 + odds) * (1 + 1 / odds)), True))
 
 
@@ -172,7 +229,7 @@ class chord_up(Stable):
 
     nargs = 2
     latex_name = r"t_\rho"
-    domain = ((0.0, 1e4), (0.0, 1e4))
+    domain = ((0.0, 300.0), (0.0, 300.0))
 
     @classmethod
     def definition(cls, rho_minus: Expression, rho_plus: Expression) -> Expression:
@@ -189,7 +246,7 @@ class chord_down(Stable):
 
     nargs = 2
     latex_name = r"(1-t_\rho)"
-    domain = ((0.0, 1e4), (0.0, 1e4))
+    domain = ((0.0, 300.0), (0.0, 300.0))
 
     @classmethod
     def definition(cls, rho_minus: Expression, rho_plus: Expression) -> Expression:
@@ -206,7 +263,7 @@ def _turn(up: Expression, down: Expression) -> Expression:
     return sp.log(down / up)
 
 
-class capped_variance(Stable):
+class capped_variance(OfLightMass):
     """Largest variance of delta under q by (variance, R): the two-atom value until the atoms are equal,
     then R^2/4.
     """
@@ -223,7 +280,7 @@ class capped_variance(Stable):
         return choose((sp.Integer(0), sp.Or(R <= 0, up <= 0)), (cls.definition(up, down, R), True))
 
 
-class capped_kl_reverse(Stable):
+class capped_kl_reverse(OfLightMass):
     """Upper bound of KL(q||p) by (variance, R): the two-atom value, continued quadratically beyond u_0."""
 
     nargs = 3
@@ -240,7 +297,7 @@ class capped_kl_reverse(Stable):
         return choose((sp.Integer(0), sp.Or(R <= 0, up <= 0)), (cls.definition(up, down, R), True))
 
 
-class capped_log_bc(Stable):
+class capped_log_bc(OfLightMass):
     """Upper bound of -log BC by (variance, R), likewise continued; at 2R with the masses of r, of -log
     cos.
     """
@@ -267,7 +324,7 @@ def _capped_kl(up: Expression, down: Expression, y: Expression) -> Expression:
     return two_atom_kl(up, down, sp.Min(y, u)) + (down - up) / 2 * excess + excess**2 / 8
 
 
-class tilt_tv(Stable):
+class tilt_tv(OfLightMass):
     """Upper bound of TV by (variance, R): half the length of the path of p under tilting, at the largest
     speed.
     """
@@ -295,12 +352,11 @@ def _edge_masses(variance: Expression, x: Expression) -> tuple[Expression, Expre
     return variance / total, x * x / total
 
 
-class edge_kl(Stable):
+class edge_kl(OfEdge):
     """KL(p||q) of the centred two-atom law with the given variance and one atom at x (of either sign)."""
 
     nargs = 2
     latex_name = "F"
-    domain = ((1e-12, 1e4), (-1e3, 1e3))
 
     @classmethod
     def definition(cls, variance: Expression, x: Expression) -> Expression:
@@ -316,12 +372,11 @@ class edge_kl(Stable):
         )
 
 
-class edge_kl_reverse(Stable):
+class edge_kl_reverse(OfEdge):
     """KL(q||p) of the same law."""
 
     nargs = 2
     latex_name = r"\overleftarrow{F}"
-    domain = ((1e-12, 1e4), (-1e3, 1e3))
 
     @classmethod
     def definition(cls, variance: Expression, x: Expression) -> Expression:
@@ -338,12 +393,11 @@ class edge_kl_reverse(Stable):
         )
 
 
-class edge_log_cos(Stable):
+class edge_log_cos(OfEdge):
     """-log cos(p,q) of the law whose weights r are the centred two-atom law."""
 
     nargs = 2
     latex_name = "G"
-    domain = ((1e-12, 1e4), (-1e3, 1e3))
 
     @classmethod
     def definition(cls, variance: Expression, x: Expression) -> Expression:

@@ -1,0 +1,22 @@
+"""``python -m real``: the subcommands, one function each."""
+
+from __future__ import annotations
+
+import typer
+
+from real.commands.forecast import forecast
+from real.commands.structure import anatomy, prune
+from real.commands.trace import trace
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Prune, trace and forecast language models."
+)
+app.command()(forecast)
+app.command()(anatomy)
+app.command()(prune)
+app.command()(trace)
+
+
+@app.callback()
+def _several() -> None:
+    """Keep subcommands even while there is only one."""

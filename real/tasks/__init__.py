@@ -1,0 +1,5 @@
+"""Tasks with ground truth that ship with the package: multiple choice, short generation, retrieval."""
+
+from real.tasks.items import TASKS, Task, task
+
+__all__ = ["TASKS", "Task", "task"]

@@ -9,6 +9,7 @@ import sympy as sp
 from mpmath import iv, mpf
 
 from theory.families.cases import Relation, angle, related, within
+from theory.formula import interval_function
 from theory.functions import gudermann
 from theory.instances import Instance
 from theory.steps import Method, StepFailedError, argument, computed, expansion, identity
@@ -44,21 +45,18 @@ PEAK_TV = mpf("1.543404638418208447959338258083036278")
 """Root of y tanh(y/2) = 1."""
 
 
-def _roots() -> str:
-    for text, root, scale in (("x tanh x", PEAK_COSINE, 1), ("y tanh(y/2)", PEAK_TV, 2)):
-        low, high = (iv.mpf(root) * (1 + sign * iv.mpf("1e-15")) for sign in (-1, 1))
-        value = [x * (iv.exp(2 * x / scale) - 1) / (iv.exp(2 * x / scale) + 1) - 1 for x in (low, high)]
-        if not (value[0].b < 0 < value[1].a):
-            raise StepFailedError(f"{text} - 1 has no sign change around {root}")
-    return "signs change within 1e-15 of 1.1996786 and 1.5434046"
-
-
 def _enclosed_roots() -> str:
+    """Sign changes within 1e-15 of the two roots, in interval arithmetic at 200 bits."""
     saved, iv.prec = iv.prec, 200
     try:
-        return _roots()
+        for root, expression in ((PEAK_COSINE, _y * sp.tanh(_y) - 1), (PEAK_TV, _y * sp.tanh(_y / 2) - 1)):
+            function = interval_function(expression)
+            low, high = (function(iv.mpf(root) * (1 + sign * iv.mpf("1e-15"))) for sign in (-1, 1))
+            if not low.b < 0 < high.a:
+                raise StepFailedError(f"{expression} has no sign change around {root}")
     finally:
         iv.prec = saved
+    return "signs change within 1e-15 of 1.1996786 and 1.5434046"
 
 
 def _derivative(exact: Any, order: int) -> Any:

@@ -30,7 +30,7 @@ flip_probability = parameter(
 option_gap = parameter("option_gap", r"g_S", "dense logit gap of the two options")
 logit_noise = parameter("logit_noise", "s", "standard deviation of the noise on each logit")
 log_ratio = parameter("log_ratio", r"\log(q_i/p_i)", "change of one token's log-probability", positive=False)
-token_probability = parameter("token_probability", r"p_i", "dense probability of that token")
+token_mass = parameter("token_mass", r"p_i", "dense probability of that token")
 
 
 def _conditional(weights: list[Number], chosen: list[int]) -> list[Number]:
@@ -224,15 +224,15 @@ H2 = Theorem(
     source="elementary",
 )
 
-_lowest = -sp.log(token_probability + (1 - token_probability) * sp.exp(R))
-_highest = -sp.log(token_probability + (1 - token_probability) * sp.exp(-R))
+_lowest = -sp.log(token_mass + (1 - token_mass) * sp.exp(R))
+_highest = -sp.log(token_mass + (1 - token_mass) * sp.exp(-R))
 
 
 def _every_token(x: Instance) -> Iterator[Relation]:
     R_value = x.column("oscillation")
     for p, q in zip(x.p, x.q, strict=True):
         change = mpmath.log(q) - mpmath.log(p)
-        for left, sign, right in within(H3.claims[0], change, token_probability=p, oscillation=R_value):
+        for left, sign, right in within(H3.claims[0], change, token_mass=p, oscillation=R_value):
             yield left, sign, right + mpf(10) ** -60
         yield abs(change), "<=", R_value
 
@@ -247,7 +247,7 @@ def _token_values(up: bool, probability: str) -> Any:
         k = 0 if up else 1
         return {
             "log_ratio": mpmath.log(pair.q[k]) - mpmath.log(pair.p[k]),
-            "token_probability": pair.p[k],
+            "token_mass": pair.p[k],
             "oscillation": x,
         }
 
@@ -268,8 +268,8 @@ H3 = Theorem(
     status=Status.SHARP,
     claims=(
         between(
-            at_least(log_ratio, _lowest, increasing=("token_probability",), decreasing=("oscillation",)),
-            at_most(log_ratio, _highest, increasing=("oscillation",), decreasing=("token_probability",)),
+            at_least(log_ratio, _lowest, increasing=("token_mass",), decreasing=("oscillation",)),
+            at_most(log_ratio, _highest, increasing=("oscillation",), decreasing=("token_mass",)),
         ),
     ),
     derivation=(
@@ -278,7 +278,7 @@ H3 = Theorem(
         ),
         identity(
             "The width is below 2R: the band at p -> 0 is (-R, R)",
-            sp.limit(_highest - _lowest, token_probability, 0),
+            sp.limit(_highest - _lowest, token_mass, 0),
             2 * R,
         ),
         sampled("Every token of every instance", _every_token),
@@ -288,7 +288,7 @@ H3 = Theorem(
         for p in ("0.01", "0.5", "0.99")
         for where, side, up in _SIDES
     ),
-    limit=expansion("-log(p + (1-p) e^-R) = (1-p) R - ...", _highest, R, (1 - token_probability) * R),
+    limit=expansion("-log(p + (1-p) e^-R) = (1-p) R - ...", _highest, R, (1 - token_mass) * R),
     source="new; B1 for one token",
 )
 

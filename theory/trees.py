@@ -46,15 +46,16 @@ class Tree(Mapping[str, Any]):
     @cached_property
     def levels(self) -> list[list[Prefixes]]:
         """All prefixes by length, 0 .. steps."""
-        levels = [[Prefixes((), mpf(1), mpf(1), mpf(1))]]
-        for _ in range(self.steps):
-            grown = []
-            for node in levels[-1]:
-                for token, (a, b) in enumerate(zip(*self.law(node.prefix), strict=True)):
-                    grown.append(
-                        Prefixes((*node.prefix, token), node.p * a, node.q * b, node.agree * min(a, b))
-                    )
-            levels.append(grown)
+        with mpmath.workdps(DIGITS):
+            levels = [[Prefixes((), mpf(1), mpf(1), mpf(1))]]
+            for _ in range(self.steps):
+                grown = []
+                for node in levels[-1]:
+                    for token, (a, b) in enumerate(zip(*self.law(node.prefix), strict=True)):
+                        grown.append(
+                            Prefixes((*node.prefix, token), node.p * a, node.q * b, node.agree * min(a, b))
+                        )
+                levels.append(grown)
         return levels
 
     @property
@@ -79,7 +80,8 @@ class Tree(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Number:
         """A sequence quantity at ``DIGITS`` digits; names as in ``theory.families.sequence_symbols``."""
         if name not in self._found:
-            self._found[name] = _COLUMNS[name](self)
+            with mpmath.workdps(DIGITS):
+                self._found[name] = _COLUMNS[name](self)
         return self._found[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -175,14 +177,29 @@ def enumerated(text: str, sides: Callable[[Tree], Iterable[tuple[Any, str, Any]]
     return computed(text, Method.ENUMERATED, check)
 
 
+def on_rows(
+    text: str,
+    claims: Iterable[Claim],
+    rows: Callable[[], Iterable[Mapping[str, Number]]],
+    method: Method = Method.SAMPLED,
+) -> Step:
+    """The claims at ``DIGITS`` digits on rows of values for their symbols."""
+
+    def check() -> str:
+        count = 0
+        with mpmath.workdps(DIGITS):
+            for row in rows():
+                for claim in claims:
+                    value = claim.measured.exact(**{name: row[name] for name in claim.measured.symbols})
+                    for bound in claim.bounds:
+                        count += 1
+                        limit = bound.exact(**{name: row[name] for name in bound.symbols})
+                        require(*((value, "<=", limit) if bound.side == "upper" else (limit, "<=", value)))
+        return f"{count} cases"
+
+    return computed(text, method, check)
+
+
 def on_trees(text: str, *claims: Claim) -> Step:
     """The claims, on every tree."""
-
-    def sides(tree: Tree) -> Iterable[tuple[Any, str, Any]]:
-        for claim in claims:
-            value = claim.measured.exact(**{name: tree[name] for name in claim.measured.symbols})
-            for bound in claim.bounds:
-                limit = bound.exact(**{name: tree[name] for name in bound.symbols})
-                yield (value, "<=", limit) if bound.side == "upper" else (limit, "<=", value)
-
-    return enumerated(text, sides)
+    return on_rows(text, claims, trees, Method.ENUMERATED)

@@ -35,7 +35,6 @@ from theory.trees import (
     independent,
     on_trees,
     total_variation,
-    trees,
 )
 
 R = oscillation
@@ -263,76 +262,6 @@ G4 = Theorem(
 )
 
 
-def _coupled_law(tree: Tree) -> dict[tuple[Prefix, Prefix], Any]:
-    """Joint law of the stepwise maximal coupling after ``steps - 1`` tokens, built by its rule."""
-    joint: dict[tuple[Prefix, Prefix], Any] = {((), ()): mpf(1)}
-    for _ in range(tree.steps - 1):
-        grown: dict[tuple[Prefix, Prefix], Any] = {}
-        for (x, y), mass in joint.items():
-            p, q = tree.law(x)[0], tree.law(y)[1]
-            shared = [min(a, b) if x == y else mpf(0) for a, b in zip(p, q, strict=True)]
-            rest = 1 - mpmath.fsum(shared)
-            for i, j in product(range(len(p)), repeat=2):
-                split = (p[i] - shared[i]) * (q[j] - shared[j]) / rest if rest > 0 else mpf(0)
-                key = ((*x, i), (*y, j))
-                grown[key] = grown.get(key, 0) + mass * (split + (shared[i] if i == j else 0))
-        joint = grown
-    return joint
-
-
-def _mixture_law() -> str:
-    """Free-running discrepancy against its two parts, and the marginals of the coupling."""
-    small = [tree for tree in trees() if len(tree.leaves) <= 64]
-    with mpmath.workdps(30):
-        for tree in small:
-            joint = _coupled_law(tree)
-            level = tree.levels[tree.steps - 1]
-            for node in level:
-                marginals = [
-                    mpmath.fsum(m for pair, m in joint.items() if pair[side] == node.prefix)
-                    for side in (0, 1)
-                ]
-                if max(abs(marginals[0] - node.p), abs(marginals[1] - node.q)) > mpf(10) ** -25:
-                    raise StepFailedError(f"the coupling has the wrong marginals at {node.prefix}")
-
-            def gap(x: Prefix, y: Prefix, tree: Tree = tree) -> Any:
-                return total_variation(tree.law(x)[0], tree.law(y)[1])
-
-            free = mpmath.fsum(m * gap(*pair) for pair, m in joint.items())
-            apart = mpmath.fsum(m for (x, y), m in joint.items() if x != y)
-            agreed = mpmath.fsum(node.agree * gap(node.prefix, node.prefix) for node in level)
-            diverged = mpmath.fsum(m * gap(x, y) for (x, y), m in joint.items() if x != y)
-            survives = tree.survival_after(tree.steps - 1)
-            mean = diverged / apart if apart > 0 else mpf(0)
-            if (
-                abs(free - agreed - (1 - survives) * mean) > mpf(10) ** -25
-                or abs(apart - 1 + survives) > mpf(10) ** -25
-            ):
-                raise StepFailedError(f"free-running {free}, parts {agreed} and {diverged}")
-    return f"{len(small)} pairs of models"
-
-
-G8 = Theorem(
-    id="G8",
-    name="free-running-mixture",
-    title="Free-running curves are mixtures",
-    statement="For the stepwise maximal coupling and any discrepancy D of the next-token laws, E "
-    "D_free(t) = sum_x (prod_(s<t) min) D(x,x) + (1 - S_(t-1)) E[D | diverged]. Teacher-forced curves see "
-    "only the first kind of term; free-running curves rise to the level E[D | diverged] with weight 1 - "
-    "S.",
-    status=Status.EXACT,
-    derivation=(
-        argument("Split on whether the runs still agree; agreeing at x has mass prod min(p_s, q_s)."),
-        computed(
-            "both sides from the joint law of the coupling, whose marginals are P and Q",
-            Method.ENUMERATED,
-            _mixture_law,
-        ),
-    ),
-    source="law of total expectation",
-)
-
-
 def _opposite_after_zero() -> tuple[Any, Any]:
     small = Fraction(1, 10**6)
     half = Fraction(1, 2)
@@ -368,4 +297,4 @@ G3x = Theorem(
     source="exact rational arithmetic",
 )
 
-THEOREMS = (G2, G3, G3x, G4, G8)
+THEOREMS = (G2, G3, G3x, G4)

@@ -8,6 +8,7 @@ from real.load import LanguageModel, ModelUnavailableError, load, load_encoder
 from real.parts import Anatomy, AnatomyError
 from real.pruning import prune, pruned
 from real.sample import Samples, sample
+from real.save import save
 from real.spec import Spec, SpecError, parse_spec
 from real.trace import joint_log_ratio, sublayer_logits, trace_joint, trace_sublayers
 
@@ -32,6 +33,7 @@ __all__ = [
     "prune",
     "pruned",
     "sample",
+    "save",
     "sublayer_logits",
     "trace_joint",
     "trace_sublayers",

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +21,8 @@ from real.probe import Call, position_mixers, probe_tokens, record, same
 # Relative rounding allowance when a sum of three terms is compared with the model's own sum in another order.
 SUM_ALLOWANCE = 64
 
-_known: WeakKeyDictionary[nn.Module, Anatomy] = WeakKeyDictionary()
+# Kept in the model's own dictionary: it dies with the model, and a deep copy takes a copy of it along.
+_REMEMBERED = "_softmax_drift_anatomy"
 
 
 def anatomy(
@@ -48,16 +48,23 @@ def anatomy(
         One sentence that says what was not found and which override would help.
     """
     given = layers is not None or attention is not None or mlp is not None
-    if not given and model in _known:
-        return _known[model]
+    if not given and _REMEMBERED in model.__dict__:
+        known: Anatomy = model.__dict__[_REMEMBERED]
+        return known
     training = model.training
     model.eval()
     try:
-        found = _examine(model, layers, attention, (mlp,) if isinstance(mlp, str) else mlp)
+        with torch.inference_mode(False):  # the search asks autograd
+            found = _examine(model, layers, attention, (mlp,) if isinstance(mlp, str) else mlp)
     finally:
         model.train(training)
-    _known[model] = found
+    model.__dict__[_REMEMBERED] = found
     return found
+
+
+def forget(model: nn.Module) -> None:
+    """Examine ``model`` afresh the next time: its structure has changed."""
+    model.__dict__.pop(_REMEMBERED, None)
 
 
 def _examine(

@@ -14,7 +14,7 @@ from real.texts import calibration_tokens
 
 # Rows and length of the default calibration set. Choosing by measured divergence runs the model once per
 # candidate, so it takes fewer tokens.
-DEFAULT = (32, 256)
+DEFAULT = (16, 256)
 MEASURED = (8, 64)
 
 Calibration = Tensor | Sequence[str] | Sequence[Tensor] | None

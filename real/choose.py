@@ -8,22 +8,23 @@ alone is dropped; ``greedy`` drops one part at a time, each time the one that le
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
-from torch.nn.functional import kl_div, log_softmax
+from torch import Tensor, nn
+from torch.nn.functional import kl_div, log_softmax, normalize
 
 from real.anatomy import anatomy
 from real.drop import Part, PartKind, dropped
 from real.load import LanguageModel
-from real.parts import KINDS, Anatomy, Kind
+from real.parts import Anatomy
 from real.progress import track
 from real.score import final_hidden, head_logits, row_chunks
 from real.spec import Drop, Spec, SpecError, Target, parse_spec
 from real.stream import stream
-from theory.vectors import measure_vectors
 
 BATCH_TOKENS = 2048
 KINDS_OF: dict[Target, tuple[PartKind, ...]] = {
@@ -131,25 +132,48 @@ def _candidates(found: Anatomy, step: Drop, gone: Collection[Part]) -> list[Part
 
 
 def _batches(tokens: Tensor) -> Iterator[Tensor]:
-    yield from tokens.split(max(1, BATCH_TOKENS // tokens.shape[1]))
+    yield from torch.split(tokens, max(1, BATCH_TOKENS // tokens.shape[1]))
 
 
 def cosine_distances(lm: LanguageModel, tokens: Tensor, parts: Sequence[Part]) -> dict[Part, float]:
     """Mean over tokens of 1 - cos(residual stream with, without the part), the paper's criterion.
 
-    Every part is judged in the dense context, all of them by one forward pass.
+    Every part is judged in the dense context, all parts by one forward pass, which is remembered for as long
+    as the model lives and its weights stay as they are.
     """
+    known = _similarities.setdefault(lm.model, {})
+    key = _fingerprint(lm, tokens)
+    if key not in known:
+        known[key] = _all_cosine_distances(lm, tokens)
+    return {part: known[key][part] for part in parts}
+
+
+_similarities: WeakKeyDictionary[nn.Module, dict[int, dict[Part, float]]] = WeakKeyDictionary()
+
+
+def _fingerprint(lm: LanguageModel, tokens: Tensor) -> int:
+    """Changes with the tokens, with every write into a weight, and with every hook (a dropped sublayer)."""
+    versions = tuple(parameter._version for parameter in lm.model.parameters())
+    watched = tuple(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in lm.model.modules())
+    return hash((tuple(tokens.flatten().tolist()), tokens.shape, versions, watched))
+
+
+def _all_cosine_distances(lm: LanguageModel, tokens: Tensor) -> dict[Part, float]:
     found = anatomy(lm.model)
-    kinds: tuple[Kind, ...] = tuple(kind for kind in KINDS if any(p.kind == kind for p in parts))
-    sums = dict.fromkeys(parts, 0.0)
+    sums: dict[Part, float] = defaultdict(float)
     for batch in track(list(_batches(tokens)), "similarities"):
-        seen = stream(found, batch.to(lm.device), kinds)
+        seen = stream(found, batch.to(lm.device))
         ends = {Part(p.sublayer.layer, p.sublayer.kind): (p.dense, p.dropped) for p in seen.pairs}
         ends |= {Part(i, "block"): (seen.inputs[i + 1], seen.inputs[i]) for i in range(len(found.layers))}
-        for part in parts:
-            dense, without = (seen.points[i] for i in ends[part])
-            sums[part] += float(measure_vectors(dense, without).cosdist.sum())
+        for part, (dense, without) in ends.items():
+            sums[part] += float(_cosine_distance(seen.points[dense], seen.points[without]).sum())
     return {part: total / tokens.numel() for part, total in sums.items()}
+
+
+def _cosine_distance(x: Tensor, y: Tensor) -> Tensor:
+    """1 - cos as half the squared distance of unit vectors: exactly 0 for equal ones; enough to rank by."""
+    unit_x, unit_y = (normalize(v.double(), dim=-1) for v in (x, y))
+    return (unit_x - unit_y).square().sum(-1) / 2
 
 
 def divergences(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from real.commands.evaluate import evaluate
 from real.commands.forecast import forecast
 from real.commands.structure import anatomy, prune
 from real.commands.trace import trace
@@ -12,6 +13,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Prune, trace and forecast language models."
 )
 app.command()(forecast)
+app.command()(evaluate)
 app.command()(anatomy)
 app.command()(prune)
 app.command()(trace)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from real.anatomy import forget
 from real.parts import Anatomy
 from real.probe import first_tensor, hooks, probe_tokens, record, replace_first_tensor, same, zero_output
 from real.stream import stream
@@ -121,6 +122,7 @@ def drop_for_good(anatomy: Anatomy, parts: Collection[Part]) -> None:
                     parameter.zero_()
     if blocks:
         remove_layers(anatomy, blocks)
+        forget(model)
     found = record(model, tokens)[-1].output
     if expected is None or found is None or not same(expected, found):
         raise DropError(

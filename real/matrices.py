@@ -25,7 +25,7 @@ class Matrix:
     """One prunable matrix; ``view`` writes through to ``parameter``."""
 
     name: str
-    parameter: nn.Parameter
+    parameter: Tensor
     expert: int | None = None
     transposed: bool = False
 
@@ -44,7 +44,7 @@ def layer_matrices(layer: Layer) -> list[Matrix]:
         if isinstance(module, nn.Linear):
             found.append(Matrix(f"{path}.weight", module.weight))
         elif isinstance(module, Conv1D):
-            found.append(Matrix(f"{path}.weight", module.weight, transposed=True))  # type: ignore[arg-type]
+            found.append(Matrix(f"{path}.weight", module.weight, transposed=True))
         elif not isinstance(module, _ConvNd):
             turned = bool(getattr(module, "is_transposed", False))
             stacks = [(n, p) for n, p in module.named_parameters(recurse=False) if p.dim() == 3]

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from real.anatomy import anatomy
 from real.calibration import Calibration, calibration_rows
 from real.choose import choose_sublayers
 from real.drop import Part, drop_for_good, dropped
 from real.load import LanguageModel
-from real.sparsify import quantise, sparsify
+from real.sparsify import Keep, quantise, sparsify
 from real.spec import Drop, Quantise, Spec, parse_spec
 
 
@@ -49,9 +49,9 @@ def pruned(
     SpecError, AnatomyError, DropError
         The spec cannot be read or does not fit; the model has no such part; it could not be dropped.
     """
-    before: dict[nn.Parameter, Tensor] = {}
+    before: dict[Tensor, Tensor] = {}
 
-    def keep(parameter: nn.Parameter) -> None:
+    def keep(parameter: Tensor) -> None:
         before.setdefault(parameter, parameter.detach().clone())
 
     with ExitStack() as stack:
@@ -93,7 +93,7 @@ def _apply(
     calibration: Calibration,
     seed: int,
     stack: ExitStack,
-    keep: Callable[[nn.Parameter], None],
+    keep: Keep,
 ) -> Applied:
     """Apply the steps from left to right; hooks live as long as ``stack``; ``keep`` sees old weights."""
     parts: list[Part] = []

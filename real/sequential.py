@@ -78,7 +78,7 @@ class Walk:
 
     def __init__(self, anatomy: Anatomy, tokens: Tensor) -> None:
         self.anatomy = anatomy
-        batches = tokens.split(_batch_rows(*tokens.shape))
+        batches = torch.split(tokens, _batch_rows(*tokens.shape))
         device = anatomy.model.get_input_embeddings().weight.device  # type: ignore[operator]
         self._calls: dict[nn.Module, tuple[tuple[Any, ...], dict[str, Any]]] = {}
         self._capture_calls(batches[0].to(device))

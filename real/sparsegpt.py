@@ -83,7 +83,7 @@ def output_loss(change: Tensor, hessian: Tensor) -> Tensor:
 def inverse_factor(hessian: Tensor, damping: float = DAMPING) -> tuple[Tensor, float]:
     """Upper Cholesky factor R of (H + damping * mean diagonal)^-1 = R^T R, and the damping used.
 
-    Features that were always zero get a unit diagonal. Damping grows tenfold until the factorisation succeeds.
+    Features that were always zero get a unit diagonal. Damping grows tenfold until factorisation succeeds.
 
     Raises
     ------
@@ -96,9 +96,7 @@ def inverse_factor(hessian: Tensor, damping: float = DAMPING) -> tuple[Tensor, f
     scale = diagonal.mean()
     relative = damping
     while relative <= 1e3:
-        damped = hessian + relative * scale * torch.eye(
-            len(hessian), dtype=hessian.dtype, device=hessian.device
-        )
+        damped = hessian + torch.diag_embed(relative * scale * torch.ones_like(diagonal))
         lower, failed = torch.linalg.cholesky_ex(damped)
         if not failed and lower.isfinite().all():
             factor, failed = torch.linalg.cholesky_ex(torch.cholesky_inverse(lower), upper=True)

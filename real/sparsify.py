@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from real.magnitude import magnitude_mask
 from real.matrices import Matrix, all_matrices, experts_one_by_one, layer_matrices
@@ -18,7 +18,7 @@ from real.sparsegpt import DAMPING, Hessian, sparsegpt
 from real.spec import Quantise, Sparsify
 from real.wanda import InputNorms, wanda_mask
 
-Keep = Callable[[nn.Parameter], None]
+Keep = Callable[[Tensor], None]
 
 
 @torch.no_grad()
@@ -116,14 +116,11 @@ def _report(unseen: list[str], dampings: dict[str, float], step: Sparsify) -> di
     """Say what calibration could not do; it is in the record as well."""
     facts: dict[str, Any] = {}
     if unseen:
-        say(
-            f"{step}: no calibration token reached {len(unseen)} matrices (first {unseen[0]}); cut by magnitude"
-        )
+        say(f"{step}: no calibration token reached {len(unseen)} matrices, cut by magnitude: {unseen[0]} …")
         facts["unseen"] = unseen
     if dampings:
         worst = max(dampings, key=dampings.__getitem__)
-        say(
-            f"{step}: Hessian of {worst} not positive definite; damped by {dampings[worst]:g} x mean diagonal"
-        )
+        least = f"{dampings[worst]:g} x mean diagonal"
+        say(f"{step}: {worst} needs more damping for a positive definite Hessian: {least}")
         facts["damping"] = dampings
     return facts

@@ -22,7 +22,7 @@ from real.trace import trace_joint, trace_sublayers
 from theory import Drift, VectorDrift
 from theory.files import atomic_path
 
-WRITERS = {".parquet": pd.DataFrame.to_parquet, ".csv": pd.DataFrame.to_csv}
+SUFFIXES = (".parquet", ".csv")
 
 
 def trace(
@@ -40,9 +40,9 @@ def trace(
     device_map: DeviceMap = None,
     dtype: Dtype = "float32",
 ) -> None:
-    """Measure drift at every position of a text, teacher-forced; one row per sublayer (or spec) and position."""
-    if out.suffix not in WRITERS:
-        raise ValueError(f"--out must end in {' or '.join(WRITERS)}, got {str(out)!r}")
+    """Measure drift at every position of a text, teacher-forced; a row per sublayer and position."""
+    if out.suffix not in SUFFIXES:
+        raise ValueError(f"--out must end in {' or '.join(SUFFIXES)}, got {str(out)!r}")
     parsed = None if spec is None else parse_spec(spec)
     lm = load(model, place(device, device_map), dtype)
     ids = _tokens(lm, text, tokens, seed)
@@ -53,7 +53,10 @@ def trace(
         frames = [_frame(str(t.spec), t.hidden, t.logits) for t in joint]
     table = pd.concat(frames, ignore_index=True)
     with atomic_path(out) as partial:
-        WRITERS[out.suffix](table, partial, index=False)
+        if out.suffix == ".csv":
+            table.to_csv(partial, index=False)
+        else:
+            table.to_parquet(partial, index=False)
     Console().print(_summary(table))
     say(f"{len(table)} rows written to {out}")
 

@@ -116,9 +116,17 @@ CONFIGS: dict[str, tuple[Callable[[], PreTrainedConfig], str | None]] = {
         "sequential",
     ),
     "qwen3-moe": (lambda: Qwen3MoeConfig(**_size, **_experts, head_dim=8), "sequential"),
+    "qwen3-moe-alternating": (
+        lambda: Qwen3MoeConfig(**_size, **_experts, head_dim=8, decoder_sparse_step=2),
+        "sequential",
+    ),
     "mamba": (lambda: MambaConfig(**_old, state_size=4), None),
 }
-TRANSFORMERS = [name for name, (_, residual) in CONFIGS.items() if residual is not None]
+TRANSFORMERS = [
+    name
+    for name, (_, residual) in CONFIGS.items()
+    if residual is not None and name != "qwen3-moe-alternating"
+]
 
 
 def spread_weights(model: PreTrainedModel, seed: int = 0) -> PreTrainedModel:

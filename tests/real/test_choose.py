@@ -94,7 +94,7 @@ def test_calibration_from_strings_and_tensors() -> None:
     joined = calibration_rows(lm, [torch.arange(40), torch.arange(50)], step)
     assert joined.tolist() == [(list(range(40)) + list(range(50)))[:64]]
     assert calibration_rows(lm, TOKENS, step) is TOKENS
-    assert calibration_rows(lm, None, step).shape == (32, 64)
+    assert calibration_rows(lm, None, step).shape == (16, 64)
     assert calibration_rows(lm, TOKENS, parse_spec("attn:[1]").steps[0]) is None
 
 

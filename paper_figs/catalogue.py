@@ -10,9 +10,17 @@ from paper_figs.gallery import (
     fig05_relative_magnitude,
     fig06_estimates,
     fig07_free_running,
+    fig08_options,
     fig11_temperature,
+    fig12_compression,
     fig14_to_21_per_layer,
+    flips,
+    history,
+    layer_choice,
+    logit_spaces,
+    regime,
     sequence_tv,
+    tables,
 )
 
 _PAPER = (
@@ -20,12 +28,21 @@ _PAPER = (
     fig05_relative_magnitude.FIGURE,
     fig06_estimates.FIGURE,
     fig07_free_running.FIGURE,
+    fig08_options.FIGURE,
     fig11_temperature.FIGURE,
+    fig12_compression.FIGURE,
     *fig14_to_21_per_layer.FIGURES,
+    tables.TAB02,
+    tables.TAB03,
 )
 _OURS = (
     bounds.FIGURE,
     chains.FIGURE,
     sequence_tv.FIGURE,
+    history.FIGURE,
+    flips.FIGURE,
+    layer_choice.FIGURE,
+    regime.FIGURE,
+    *logit_spaces.FIGURES,
 )
 FIGURES: dict[str, Figure] = {figure.id: figure for figure in (*_PAPER, *_OURS)}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("theory", "sim", "real")
+PACKAGES = ("theory", "sim", "real", "paper_figs")
 
 
 def _strip_docstrings(tree: ast.Module) -> ast.Module:
@@ -34,24 +33,23 @@ def _source(path: Path) -> tuple[str, frozenset[str]]:
 
 
 def _file(module: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:  # "package.name" where name is not a module but something inside one
-        return None
-    return Path(spec.origin) if spec and spec.origin else None
+    stem = ROOT.joinpath(*module.split("."))
+    return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.exists()), None)
 
 
 def _sources(module: str, seen: dict[Path, str]) -> dict[Path, str]:
-    """The files behind a module of this package: its own, those it imports here, and whole lower packages."""
+    """The project's files that importing ``module`` loads, with their meaning."""
+    parent = module.rpartition(".")[0]
+    if parent:
+        _sources(parent, seen)
     path = _file(module)
     if path is None or path in seen:
         return seen
     seen[path], imported = _source(path)
+    if "pkgutil" in imported:  # a package that loads whatever lies in it
+        imported |= {f"{module}.{file.stem}" for file in path.parent.glob("*.py")}
     for name in imported:
-        top = name.partition(".")[0]
-        if top in PACKAGES:
-            seen |= {file: _source(file)[0] for file in sorted((ROOT / top).rglob("*.py"))}
-        elif top == "paper_figs":
+        if name.partition(".")[0] in PACKAGES:
             _sources(name, seen)
     return seen
 

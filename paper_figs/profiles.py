@@ -16,15 +16,57 @@ class Profile:
     free_steps: int  # that both models write on their own
     samples: int  # dense samples for each prompt, for sequence total variation
     sample_tokens: int
+    answer_tokens: int  # of the answers shown in table 2
     calibration: tuple[int, int]  # texts, tokens in each
+    measured_calibration: tuple[int, int]  # for criteria that run the model once for every candidate
     items: int  # of each task
+    ladder: tuple[int, ...]  # numbers of dropped sublayers
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("quick", 1, 12, 40, 24, 8, 16, (4, 128), 12),
-        Profile("default", 4, 24, 160, 64, 16, 32, (16, 256), 60),
-        Profile("full", 4, 128, 200, 200, 64, 128, (128, 512), 400),
+        Profile(
+            name="quick",
+            prompts_per_kind=1,
+            tokens=6,
+            steps=16,
+            free_steps=10,
+            samples=3,
+            sample_tokens=8,
+            answer_tokens=24,
+            calibration=(2, 128),
+            measured_calibration=(1, 64),
+            items=6,
+            ladder=(0, 4, 8),
+        ),
+        Profile(
+            name="default",
+            prompts_per_kind=4,
+            tokens=24,
+            steps=160,
+            free_steps=64,
+            samples=8,
+            sample_tokens=32,
+            answer_tokens=120,
+            calibration=(16, 256),
+            measured_calibration=(4, 64),
+            items=25,
+            ladder=(0, 2, 4, 8, 12),
+        ),
+        Profile(
+            name="full",
+            prompts_per_kind=4,
+            tokens=128,
+            steps=200,
+            free_steps=200,
+            samples=64,
+            sample_tokens=128,
+            answer_tokens=256,
+            calibration=(128, 512),
+            measured_calibration=(16, 128),
+            items=200,
+            ladder=tuple(range(13)),
+        ),
     )
 }

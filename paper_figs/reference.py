@@ -60,3 +60,8 @@ def compression() -> pd.DataFrame:
 def performance() -> pd.DataFrame:
     """Figure 1: performance in percent for each task, method and number of dropped layers."""
     return _read("fig1_qwen25_7b_instruct_interlayer.csv").assign(source=PAPER)
+
+
+def options() -> pd.DataFrame:
+    """Figure 8b: log-likelihoods of the four options of one question, dense and 8 attention layers dropped."""
+    return _read("fig8_option_log_likelihoods.csv").assign(source=PAPER)

@@ -7,27 +7,31 @@ from typing import cast
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import LongTensor, Tensor
 
 import theory
 from paper_figs.context import Context
+from real.anatomy import anatomy
 from real.choose import choose_sublayers
 from real.decode import free_running as run_freely
 from real.parts import Kind
 from real.sample import Samples, sample
 from real.spec import Drop, parse_spec
+from real.stepwise import dense_pass, score_variant
 from real.texts import calibration_tokens, prompts
-from real.trace import joint_log_ratio, sublayer_logits, trace_sublayers
+from real.trace import sublayer_logits, trace_joint, trace_sublayers
+from real.variants import variant
 from theory import (
     Drift,
     VectorDrift,
     catalogue,
-    hoeffding_band,
     kl_terms,
     measure,
     survival_weights,
     tv_terms,
 )
+from theory.betting import betting_band
 
 KINDS = ("multiple choice", "word problem", "open")
 ESTIMATES = {"cosdist_p": ("T2", "D2"), "kl": ("T3", "D3")}
@@ -84,6 +88,12 @@ def predicting(samples: Samples) -> Tensor:
     return (place >= samples.prompt_lengths[:, None] - 1) & (place < samples.lengths[:, None] - 1)
 
 
+def _places(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Prompt and step of every predicting position, in the order of the traces' rows."""
+    row, place = predicting(samples).nonzero(as_tuple=True)
+    return samples.prompt[row].numpy(), (place - samples.prompt_lengths[row] + 1).numpy()
+
+
 def table(logits: Drift, hidden: VectorDrift) -> pd.DataFrame:
     """Columns of both measurements side by side, those of the hidden state with the prefix ``h_``."""
     left, right = (part.frame().drop(columns="i0") for part in (logits, hidden))
@@ -97,9 +107,8 @@ def drift_of(frame: pd.DataFrame) -> Drift:
 
 def _trace(context: Context, samples: Samples, kinds: tuple[Kind, ...], final_norm: bool) -> pd.DataFrame:
     positions = predicting(samples)
-    row, place = positions.nonzero(as_tuple=True)
-    prompt, step = samples.prompt[row].numpy(), (place - samples.prompt_lengths[row] + 1).numpy()
-    count = len(kinds) * context.lm.model.config.get_text_config().num_hidden_layers
+    prompt, step = _places(samples)
+    count = len(kinds) * layer_count(context)
     found = trace_sublayers(context.lm, samples.tokens, kinds, final_norm=final_norm, positions=positions)
     parts = [
         table(trace.logits, trace.hidden).assign(kind=trace.kind, layer=trace.layer, prompt=prompt, step=step)
@@ -119,13 +128,18 @@ def trajectory(context: Context) -> pd.DataFrame:
     return _trace(context, long_text(context), ("attn",), final_norm=True)
 
 
+def layer_count(context: Context) -> int:
+    """Number of layers of the model."""
+    return len(anatomy(context.lm.model).layers)
+
+
 def middle_layer(context: Context) -> int:
     """The layer that stands for the paper's 14th of 28."""
-    return int(context.lm.model.config.get_text_config().num_hidden_layers) // 2
+    return layer_count(context) // 2
 
 
 def one_sublayer(context: Context, temperature: float) -> pd.DataFrame:
-    """The middle attention sublayer dropped at every step of one long text, with estimates and certificates."""
+    """The middle attention sublayer dropped at every step of one long text; estimates and certificates."""
     samples, layer = long_text(context), middle_layer(context)
     positions = predicting(samples)
     slices = []
@@ -148,8 +162,11 @@ def one_sublayer(context: Context, temperature: float) -> pd.DataFrame:
 def ranking(context: Context, target: str, criterion: str) -> pd.DataFrame:
     """Sublayers of one target in the order in which ``target:k@criterion`` drops them, with their scores."""
     rows = calibration(context)
-    layers = context.lm.model.config.get_text_config().num_hidden_layers
-    chosen = choose_sublayers(context.lm, f"{target}:{layers}@{criterion}", rows, context.setup.seed)
+    if criterion != "cosine":
+        count, length = context.setup.profile.measured_calibration
+        rows = rows[:count, :length]
+    layers = layer_count(context)
+    chosen = choose_sublayers(context.lm, f"{target}:{layers}@{criterion}".removesuffix("@cosine"), rows)
     return pd.DataFrame(
         {
             "kind": [part.kind for part in chosen.parts],
@@ -160,7 +177,7 @@ def ranking(context: Context, target: str, criterion: str) -> pd.DataFrame:
 
 
 def resolve(context: Context, spec: str) -> str:
-    """``attn:8`` as the list of layers it stands for, so that they are chosen once and not for every prompt."""
+    """``attn:8`` as the layers it stands for, so that they are chosen once and not for every prompt."""
     steps = []
     for step in parse_spec(spec).steps:
         if isinstance(step, Drop) and step.layers is None and step.target in ("attn", "mlp", "block"):
@@ -168,7 +185,7 @@ def resolve(context: Context, spec: str) -> str:
             steps.append(f"{step.target}:[{','.join(map(str, order['layer'][: step.count]))}]")
         else:
             steps.append(str(step))
-    return "+".join(steps)
+    return "+".join(steps) or "dense"
 
 
 def free_running(context: Context, spec: str) -> pd.DataFrame:
@@ -202,34 +219,29 @@ def sequence_drift(context: Context, specs: list[str], level: float) -> pd.DataF
     """TV and survival over n generated tokens from dense samples (J1), one row for each spec and n.
 
     Samples are independent given the prompts, so the bands are for the average over these prompts. A text
-    that has ended stays equal from then on: its log-ratio no longer changes.
+    that has ended stays as it is: its log-ratio no longer changes.
     """
-    profile = context.setup.profile
+    profile, lm = context.setup.profile, context.lm
     chosen = chosen_prompts(context)
-    samples = sampled(context, chosen, profile.sample_tokens, profile.samples)
-    positions = predicting(samples)
-    resolved = [resolve(context, spec) for spec in specs]
-    found = joint_log_ratio(
-        context.lm, resolved, samples.tokens, calibration=calibration(context), positions=positions
-    )
+    dense = dense_pass(lm, sampled(context, chosen, profile.sample_tokens, profile.samples))
     rows = []
-    for spec, ratios in zip(
-        specs, context.track(found, "pruned models on dense texts", len(specs)), strict=True
-    ):
-        steps = _from_first_token(ratios, samples)
-        tv, survival = tv_terms(steps), survival_weights(steps)
-        band = hoeffding_band(tv, level)
+    for spec in context.track(specs, "pruned models on dense texts"):
+        with variant(lm, resolve(context, spec), calibration(context)) as other:
+            scores = score_variant(lm, dense, other)
+        tv, survival = tv_terms(scores.log_ratio), survival_weights(scores.log_ratio)
+        band = betting_band(tv, level)
         rows.append(
             pd.DataFrame(
                 {
                     "spec": spec,
-                    "n": range(1, steps.shape[1] + 1),
+                    "n": range(1, tv.shape[1] + 1),
                     "tv": tv.mean(0).numpy(),
                     "tv_lower": band.lower.numpy(),
                     "tv_upper": band.upper.numpy(),
                     "divergence": (1 - survival.mean(0)).numpy(),
-                    "kl": kl_terms(steps).mean(0).numpy(),
-                    "samples": len(samples),
+                    "step_tv": scores.tv.mean(0).numpy(),
+                    "kl": kl_terms(scores.log_ratio).mean(0).numpy(),
+                    "samples": len(tv),
                     "prompts": len(chosen),
                 }
             )
@@ -237,9 +249,20 @@ def sequence_drift(context: Context, specs: list[str], level: float) -> pd.DataF
     return pd.concat(rows, ignore_index=True)
 
 
-def _from_first_token(ratios: Tensor, samples: Samples) -> Tensor:
-    """Log-ratios ``(N, horizon)`` of the generated tokens, 0 after the end of a text."""
-    place = samples.prompt_lengths[:, None] - 1 + torch.arange(samples.horizon)
-    inside = place < samples.lengths[:, None] - 1
-    taken = ratios.gather(1, place.clamp(max=ratios.shape[1] - 1))
-    return torch.where(inside, taken, 0.0)
+def joint(context: Context, specs: list[str]) -> pd.DataFrame:
+    """Models pruned by each spec on the dense model's texts: one row for each spec, prompt and step."""
+    samples = sampled(context, chosen_prompts(context), context.setup.profile.tokens)
+    positions = predicting(samples)
+    prompt, step = _places(samples)
+    found = trace_joint(
+        context.lm,
+        [resolve(context, spec) for spec in specs],
+        samples.tokens,
+        calibration=calibration(context),
+        positions=positions,
+    )
+    rows = [
+        table(trace.logits, trace.hidden).assign(spec=spec, prompt=prompt, step=step)
+        for spec, trace in zip(specs, context.track(found, "pruned models", len(specs)), strict=True)
+    ]
+    return pd.concat(rows, ignore_index=True)

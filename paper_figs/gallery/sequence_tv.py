@@ -45,7 +45,7 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
         f"- q(x)/p(x))_+ over dense samples x ({int(frame['samples'].iloc[0])} independent samples, "
         f"{setup.profile.samples} for each of {int(frame['prompts'].iloc[0])} prompts, T = 1), each scored "
         f"by one teacher-forced pass of the pruned model. Band: {LEVEL:.0%} confidence for each n "
-        f"separately (Hoeffding), for the average over these prompts. Dotted: 1 - S_n, the "
+        f"separately (betting), for the average over these prompts. Dotted: 1 - S_n, the "
         "chance that the two texts have differed by token n under the best causal coupling (an upper bound "
         "of TV, G2). The paper has no such figure."
     )

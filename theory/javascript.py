@@ -8,7 +8,7 @@ from typing import Any
 
 import sympy as sp
 
-from theory.functions import Expression, Stable
+from theory.functions import Expression, Stable, careful
 
 _NATIVE = {"expm1": "Math.expm1", "log1p": "Math.log1p"}
 
@@ -31,7 +31,7 @@ def _all_subclasses(base: type[Any]) -> Iterable[type[Any]]:
 def code(expression: Expression) -> str:
     """``expression`` as one JavaScript expression in its symbols' names."""
     names = {child.__name__: child.__name__ for child in _all_subclasses(Stable)}
-    return str(sp.jscode(expression, user_functions={**_NATIVE, **names, "erf": "erf"}))
+    return str(sp.jscode(careful(expression), user_functions={**_NATIVE, **names, "erf": "erf"}))
 
 
 @cache

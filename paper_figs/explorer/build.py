@@ -14,8 +14,9 @@ from theory.definitions import DEFINITIONS, javascript
 from theory.files import atomic_path
 from theory.formula import Formula
 from theory.javascript import code, helpers
-from theory.theorem import Bound, Claim, Theorem
+from theory.theorem import Bound, Claim, Status, Theorem
 
+UNPROVED = (Status.NUMERICAL, Status.FALSE)
 WORDS = ("the", "cat", "sees", "a", "dog")
 
 
@@ -46,7 +47,7 @@ def write_explorer(folder: Path) -> Path:
 def shown() -> Iterator[tuple[Theorem, Claim]]:
     """The bounds and estimates of one defined distance by defined statistics, distance by distance."""
     known = DEFINITIONS.keys() | {"temperature"}
-    claims = [(theorem, claim) for theorem in catalogue for claim in theorem.claims]
+    claims = [(t, claim) for t in catalogue if t.status not in UNPROVED for claim in t.claims]
     for column in DEFINITIONS:
         for theorem, claim in claims:
             if claim.name == column and set(claim.columns) <= known and (claim.bounds or claim.estimate):
@@ -80,6 +81,7 @@ def _row(theorem: Theorem, claim: Claim) -> str:
     texts = {"id": theorem.id, "name": theorem.name, "title": theorem.title, "quantity": claim.name}
     sides = {"lower": claim.lower, "upper": claim.upper, "estimate": claim.estimate}
     parts = [f"{key}: {json.dumps(value)}" for key, value in texts.items()]
+    parts.append(f"claim: {theorem.claims.index(claim)}")
     parts += [f"{side}: {_of_columns(formula)}" for side, formula in sides.items() if formula is not None]
     return "  {" + ", ".join(parts) + "}"
 

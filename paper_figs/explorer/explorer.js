@@ -102,7 +102,7 @@ function drawStep() {
     const value = columns[bound.quantity];
     const [lower, estimate, upper] = ["lower", "estimate", "upper"].map((side) => bound[side]?.(columns));
     const share = upper > 0 ? value / upper : value === 0 ? 0 : NaN;
-    return `<tr data-theorem="${bound.id}" data-quantity="${bound.quantity}" data-value="${value}" data-lower="${lower ?? ""}" data-upper="${upper ?? ""}">
+    return `<tr data-theorem="${bound.id}" data-claim="${bound.claim}" data-quantity="${bound.quantity}" data-value="${value}" data-lower="${lower ?? ""}" data-upper="${upper ?? ""}">
       <td>${bound.quantity}</td><td>${show(value)}</td><td title="${bound.title}">${bound.id} ${bound.name}</td>
       <td>${show(lower)}</td><td>${show(estimate)}</td><td>${show(upper)}</td>
       <td>${upper === undefined ? "" : `<meter min="0" max="1" value="${share || 0}">${show(share)}</meter> ${show(share)}`}</td></tr>`;

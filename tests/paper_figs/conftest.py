@@ -1,12 +1,15 @@
-"""A context without a model, and figures that cost nothing."""
+"""A context without a model, figures that cost nothing, and a headless browser."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure as Canvas
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict
@@ -47,3 +50,29 @@ def figure() -> Figure:
             ),
         ),
     )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("needs a Chromium on the PATH")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, headless=True, args=flags)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails the test if its scripts err or if it asks for anything but local files."""
+    opened = browser.new_page()
+    problems: list[str] = []
+    opened.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    local = ("file:", "data:")
+    opened.on("request", lambda r: None if r.url.startswith(local) else problems.append(r.url))
+    yield opened
+    opened.close()
+    assert problems == []

@@ -15,9 +15,8 @@ import numpy as np
 import scipy.special
 import sympy as sp
 from numpy.typing import NDArray
-from sympy.codegen.rewriting import expm1_opt, log1p_opt, optimize
 
-from theory.functions import Expression, Stable, elementary
+from theory.functions import Expression, Stable, careful, elementary
 from theory.interval_arithmetic import INTERVAL_FUNCTIONS, Interval
 from theory.symbols import latex_names
 
@@ -74,9 +73,7 @@ def _ordered(expression: Expression) -> list[sp.Symbol]:
 def numpy_function(expression: Expression) -> Callable[..., Any]:
     """``expression`` of its symbols in alphabetical order, by the safe forms."""
     modules = [_numpy_stable(_stable_classes(expression)), {"erf": scipy.special.erf}, "numpy"]
-    # 1 - exp(-x) and log(1 - x) lose a small x; expm1 and log1p keep it.
-    careful = optimize(expression, (expm1_opt, log1p_opt)) if isinstance(expression, sp.Expr) else expression
-    return sp.lambdify(_ordered(expression), careful, modules=modules, cse=True)
+    return sp.lambdify(_ordered(expression), careful(expression), modules=modules, cse=True)
 
 
 @cache

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
+from sympy.codegen.rewriting import expm1_opt, log1p_opt, optimize
 
 Expression = Any  # sympy's classes are untyped
 
@@ -95,6 +96,11 @@ def elementary(expression: Expression) -> Expression:
             lambda e: isinstance(e, Stable), lambda e: e.definition(*e.args), simultaneous=False
         )
     return expression.replace(expm1, lambda x: sp.exp(x) - 1).replace(log1p, lambda x: sp.log(1 + x))
+
+
+def careful(expression: Expression) -> Expression:
+    """1 - e^-x and log(1 - x) lose a small x: written with ``expm1`` and ``log1p`` they keep it."""
+    return optimize(expression, (expm1_opt, log1p_opt)) if isinstance(expression, sp.Expr) else expression
 
 
 def even_series(x: Expression, coefficient: Any, terms: int) -> Expression:
@@ -425,3 +431,21 @@ class tanh_ratio(Stable):
     @classmethod
     def safe(cls, x: Expression) -> Expression:
         return choose((sp.Integer(1), sp.Eq(x, 0)), (sp.tanh(x) / x, True))
+
+
+class js_ratio(Stable):
+    """phi_JS/phi_H at tanh(x/2): Jensen-Shannon per squared Hellinger at log-ratio x; from 1 down to log
+    2.
+    """
+
+    nargs = 1
+    latex_name = r"\rho"
+    domain = ((0.0, 1e4),)
+
+    @classmethod
+    def definition(cls, x: Expression) -> Expression:
+        return js_max.definition(2 * x) / sech_deficit.definition(x / 2)
+
+    @classmethod
+    def safe(cls, x: Expression) -> Expression:
+        return choose((sp.Integer(1), x <= 0), (js_max(2 * x) / sech_deficit(x / 2), True))

@@ -11,7 +11,7 @@ import sympy as sp
 from mpmath import mpf
 
 from theory.families.a_identities import Relations
-from theory.functions import growth, gudermann, js_max, sech_deficit
+from theory.functions import growth, gudermann, js_ratio
 from theory.instances import Instance, mean, moderate
 from theory.steps import Method, argument, computed, expansion, identity, sampled
 from theory.symbols import (
@@ -219,7 +219,7 @@ C7x = Theorem(
 # --------------------------------------------------------------------------------------------------- C8
 
 _larger = sp.Max(rho_plus, rho_minus)
-_ratio = js_max(2 * _larger) / sech_deficit(_larger / 2)
+_ratio = js_ratio(_larger)
 _JS = ((1 + _t) * sp.log(1 + _t) + (1 - _t) * sp.log(1 - _t)) / 2
 _H = 1 - sp.sqrt(1 - _t**2)
 
@@ -248,7 +248,6 @@ C8 = Theorem(
                 _ratio * hellinger_sq,
                 increasing=("hellinger_sq",),
                 decreasing=("rho_minus", "rho_plus"),
-                when=sp.Gt(_larger, 0),
             ),
             at_most(js, hellinger_sq, increasing=("hellinger_sq",)),
         ),

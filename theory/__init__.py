@@ -9,6 +9,8 @@ from theory.confidence import hoeffding_band as hoeffding_band
 from theory.confidence import survival_indicators as survival_indicators
 from theory.drift import Drift as Drift
 from theory.drift import VectorDrift as VectorDrift
+from theory.enclosure import Enclosure as Enclosure
+from theory.enclosure import enclose as enclose
 from theory.families import Catalogue as Catalogue
 from theory.families import catalogue as catalogue
 from theory.intervals import best_interval as best_interval

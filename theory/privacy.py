@@ -33,7 +33,7 @@ def hockey_stick(
 
 def _curve(pair: Pair, epsilons: Sequence[float]) -> Tensor:
     x = pair.centred_delta()
-    p, q = torch.exp(pair.log_p), torch.exp(pair.log_q)
+    p, q = pair.dense.probs, pair.perturbed.probs
     log_ratio = x - torch.log1p((p * torch.expm1(x)).sum(-1, keepdim=True))
     # q - e^epsilon p = q (1 - e^(epsilon - log q/p)): each term without cancellation
     terms = [(q * -torch.expm1((epsilon - log_ratio).clamp(max=0))).sum(-1) for epsilon in epsilons]

@@ -224,7 +224,10 @@ def _infinite_prefix(x: Any) -> dict[str, Any]:
 
 _survives = at_least(survival, sp.exp(-steps * _decay), decreasing=("oscillation", "steps"))
 _prefix = at_least(
-    identical_tokens, 2 * (1 - sp.exp(-steps * _decay)) / (sp.exp(R / 2) - 1), decreasing=("oscillation",)
+    identical_tokens,
+    2 * (1 - sp.exp(-steps * _decay)) / (sp.exp(R / 2) - 1),
+    decreasing=("oscillation",),
+    increasing=("steps",),
 )
 
 G4 = Theorem(

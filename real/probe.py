@@ -60,9 +60,19 @@ def replace_first_tensor(value: Any, tensor: Tensor) -> Any:
     raise TypeError(f"cannot replace the hidden state inside a module output of type {type(value).__name__}")
 
 
+def replace_input(args: tuple[Any, ...], kwargs: dict[str, Any], tensor: Tensor) -> tuple[Any, Any]:
+    """A module's arguments with their first floating tensor replaced."""
+    old = first_tensor((args, kwargs))
+    return (
+        tuple(tensor if item is old else item for item in args),
+        {key: tensor if item is old else item for key, item in kwargs.items()},
+    )
+
+
 def rows(tensor: Tensor) -> Tensor:
     """``tensor`` as a matrix ``(positions, features)``."""
-    return tensor.reshape(-1, tensor.shape[-1]) if tensor.dim() else tensor.reshape(1, 1)
+    matrix: Tensor = tensor.reshape(-1, tensor.shape[-1]) if tensor.dim() else tensor.reshape(1, 1)
+    return matrix
 
 
 def same(one: Tensor, other: Tensor) -> bool:
@@ -146,8 +156,7 @@ def position_mixers(model: nn.Module, tokens: Tensor, candidates: Iterable[nn.Mo
         leaves[module] = leaf
         # A copy, so that a module that works in place does not write into the leaf.
         fed = leaf.clone()
-        swap = [fed if item is tensor else item for item in args]
-        return tuple(swap), {key: fed if item is tensor else item for key, item in kwargs.items()}
+        return replace_input(args, kwargs, fed)
 
     def leave(module: nn.Module, args: Any, output: Any) -> None:
         leaf, result = leaves.pop(module, None), first_tensor(output)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from real.anatomy import anatomy
 from real.calibration import Calibration, calibration_rows
@@ -22,11 +22,12 @@ from real.spec import Drop, Quantise, Spec, parse_spec
 
 @dataclass(frozen=True)
 class Applied:
-    """What a spec did to a model: dropped parts, and facts per step (scores, sparsity, calibration)."""
+    """What a spec did to a model: dropped parts, facts per step (sparsity, calibration), weights before."""
 
     spec: Spec
     parts: tuple[Part, ...]
     facts: tuple[dict[str, Any], ...]
+    before: Mapping[Tensor, Tensor] = field(default_factory=dict, repr=False)
 
 
 @contextmanager
@@ -56,11 +57,27 @@ def pruned(
 
     with ExitStack() as stack:
         try:
-            yield _apply(lm, parse_spec(spec), calibration, seed, stack, keep)
+            applied = _apply(lm, parse_spec(spec), calibration, seed, stack, keep)
+            yield replace(applied, before=before)
         finally:
             with torch.no_grad():
                 for parameter, weights in before.items():
                     parameter.copy_(weights)
+
+
+@contextmanager
+def unpruned(applied: Applied, modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside a :func:`pruned` block, give ``modules`` their dense weights back for a while."""
+    parameters = [p for module in modules for p in module.parameters() if p in applied.before]
+    weights = [parameter.detach().clone() for parameter in parameters]
+    with torch.no_grad():
+        for parameter in parameters:
+            parameter.copy_(applied.before[parameter])
+        try:
+            yield
+        finally:
+            for parameter, pruned_weight in zip(parameters, weights, strict=True):
+                parameter.copy_(pruned_weight)
 
 
 def prune(

@@ -3,24 +3,27 @@
 For sublayer s the pair is: the stream right after s has written to it (*dense*), and the same point had s
 added nothing (*dropped*), everything before s untouched. Sequential layers: (x + s(x), x), so each dense
 point is the next sublayer's dropped point. Parallel layers: (x + a + m, x + m) for attention. Post-norm
-layers: (norm(x + s(x)), norm(x)). These are the model's own tensors; only sums and post-norms are computed here.
+layers: (norm(x + s(x)), norm(x)). These are the model's tensors; only sums and post-norms are computed here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from real.parts import KINDS, Anatomy, Kind, Layer, Residual, Sublayer
-from real.probe import first_tensor, hooks, no_cache
+from real.probe import first_tensor, hooks, no_cache, replace_input
 
 
 @dataclass(frozen=True)
 class StreamPair:
-    """Indices into :attr:`Stream.points` of the residual point with and without a sublayer."""
+    """Indices into :attr:`Stream.points` of the residual point with a sublayer and with its substitute.
+
+    ``dropped``: the substitute is nothing, or the sublayer with pruned weights (:func:`substitute`).
+    """
 
     sublayer: Sublayer
     dense: int
@@ -64,8 +67,13 @@ def last_residual(anatomy: Anatomy, tokens: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def stream(anatomy: Anatomy, tokens: Tensor, kinds: tuple[Kind, ...] = KINDS) -> Stream:
-    """Run the model once on ``tokens`` (B, T) and collect the residual points around every sublayer."""
+def stream(
+    anatomy: Anatomy, tokens: Tensor, kinds: tuple[Kind, ...] = KINDS, inputs: list[Tensor] | None = None
+) -> Stream:
+    """Run the model once on ``tokens`` (B, T) and collect the residual points around every sublayer.
+
+    ``inputs``: residual points to feed to the layers instead of what the layers before them give.
+    """
     caught: dict[tuple[nn.Module, str], Tensor] = {}
 
     def taking(module: nn.Module) -> Any:
@@ -80,7 +88,13 @@ def stream(anatomy: Anatomy, tokens: Tensor, kinds: tuple[Kind, ...] = KINDS) ->
 
         return module.register_forward_hook(hook)
 
-    handles = [taking(anatomy.layers[0].module)]
+    def feeding(module: nn.Module, point: Tensor) -> Any:
+        return module.register_forward_pre_hook(
+            lambda _, args, kwargs: replace_input(args, kwargs, point), with_kwargs=True
+        )
+
+    handles = [feeding(layer.module, x) for layer, x in zip(anatomy.layers, inputs or (), strict=False)]
+    handles.append(taking(anatomy.layers[0].module))
     for layer in anatomy.layers:
         handles.append(giving(layer.module))
         if layer.residual is Residual.SEQUENTIAL and layer.middle is not None:
@@ -97,6 +111,15 @@ def stream(anatomy: Anatomy, tokens: Tensor, kinds: tuple[Kind, ...] = KINDS) ->
     for layer in anatomy.layers:
         _collect(result, layer, caught, kinds)
     return result
+
+
+def substitute(seen: Stream, other: Stream, kind: Kind) -> None:
+    """In ``seen``, compare each sublayer of ``kind`` with what it gave in ``other`` for the same input."""
+    given = {pair.sublayer: other.points[pair.dense] for pair in other.pairs}
+    seen.pairs = [
+        replace(pair, dropped=seen.add(given[pair.sublayer])) if pair.sublayer.kind == kind else pair
+        for pair in seen.pairs
+    ]
 
 
 def _collect(

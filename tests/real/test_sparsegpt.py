@@ -27,7 +27,7 @@ def problem(
 
 
 def surgery(row: torch.Tensor, hessian: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Remove the masked weights from left to right; after each, the later weights move to the exact optimum."""
+    """Remove the masked weights from left to right; after each, later weights move to the exact optimum."""
     row = row.clone()
     for j in range(len(row)):
         if mask[j]:

@@ -7,11 +7,13 @@ import dataclasses
 import pytest
 import torch
 
-import real.trace
+import real.joint
+import real.lens
 from real.anatomy import anatomy
 from real.drop import Part, dropped
 from real.parts import AnatomyError
-from real.pruning import pruned
+from real.pruning import pruned, unpruned
+from real.spec import SpecError
 from real.trace import joint_log_ratio, sublayer_logits, trace_joint, trace_sublayers
 from tests.real.families import LAYERS, TRANSFORMERS, encoder, language_model, some_tokens
 from theory import Drift, measure, measure_vectors
@@ -108,7 +110,8 @@ def test_streaming_in_small_slices_changes_nothing(name: str, monkeypatch: pytes
     def fours(count: int, vocabulary: int) -> list[slice]:
         return [slice(start, min(start + 4, count)) for start in range(0, count, 4)]
 
-    monkeypatch.setattr(real.trace, "row_chunks", fours)
+    monkeypatch.setattr(real.lens, "row_chunks", fours)
+    monkeypatch.setattr(real.joint, "row_chunks", fours)
     for one, other in zip(whole, trace_sublayers(lm, TOKENS), strict=True):
         assert (one.kind, one.layer) == (other.kind, other.layer)
         torch.testing.assert_close(one.logits.kl, other.logits.kl, rtol=1e-4, atol=1e-9)
@@ -173,3 +176,28 @@ def test_models_without_logits_cannot_be_traced() -> None:
     lm = dataclasses.replace(language_model("llama"), model=encoder())
     with pytest.raises(AnatomyError, match="BertModel has no language-model head"):
         next(trace_sublayers(lm, TOKENS))
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma2", "gpt-neox", "opt-post-norm", "qwen3-moe"])
+def test_one_sublayer_replaced_by_its_pruned_version(name: str) -> None:
+    """The last MLP alone, pruned: the lens must agree with a whole forward pass of that model."""
+    lm = language_model(name)
+    before = {key: weight.clone() for key, weight in lm.model.state_dict().items()}
+    *_, last = trace_sublayers(lm, TOKENS, spec="magnitude:50%")
+    assert all(torch.equal(weight, before[key]) for key, weight in lm.model.state_dict().items())
+    with torch.no_grad():
+        p = lm.model(TOKENS).logits
+        with pruned(lm, "magnitude:50%") as applied:
+            earlier = [s for s in anatomy(lm.model).sublayers() if (s.kind, s.layer) != ("mlp", LAYERS - 1)]
+            with unpruned(applied, [module for s in earlier for module in s.modules]):
+                q = lm.model(TOKENS).logits
+    torch.testing.assert_close(last.logits.kl, measure(p, q).kl, rtol=1e-4, atol=1e-9)
+
+
+def test_pruned_version_with_nothing_pruned_is_exactly_the_dense_one() -> None:
+    lm = language_model("llama")
+    for trace in trace_sublayers(lm, TOKENS, spec="magnitude:0%"):
+        _assert_zero(trace.logits)
+        assert (trace.hidden.cosdist == 0).all()
+    with pytest.raises(SpecError, match="only weight pruning"):
+        next(trace_sublayers(lm, TOKENS, spec="attn:1", calibration=TOKENS))

@@ -79,6 +79,8 @@ def _findings(theorem: Theorem, slacks: list[float]) -> Iterator[Finding]:
     for claim in theorem.claims:
         if claim.measurable and claim.bounds and theorem.status is not Status.FALSE:
             yield _attempt("claim", claim.name, Method.SAMPLED, partial(check_claim, claim))
+            if any(bound.increasing or bound.decreasing for bound in claim.bounds):
+                yield _attempt("monotone", claim.name, Method.SAMPLED, partial(check_monotone, claim))
     for witness in theorem.witnesses:
         yield _attempt("witness", witness.text, Method.SAMPLED, partial(_witness, theorem, witness, slacks))
     if theorem.counterexample is not None:
@@ -116,6 +118,30 @@ def check_claim(claim: Claim, instances: Callable[[], Iterable[Instance]] = adve
                 if pair[1] > 0:
                     closest = max(closest, pair[0] / pair[1])
     return f"{count} cases, closest ratio {mpmath.nstr(closest, 8)}"
+
+
+NUDGE = mpf(10) ** -6
+
+
+def check_monotone(claim: Claim) -> str:
+    """The declared signs: nudge one statistic at a time, on every fifth instance."""
+    count = 0
+    with mpmath.workdps(DIGITS):
+        for instance in adversarial()[::5]:
+            for bound in claim.bounds:
+                here = instance.columns(bound.statistics)
+                for name in (*bound.increasing, *bound.decreasing):
+                    # A wider range or a smaller other statistic is always possible.
+                    factor = 1 + NUDGE if name in ("oscillation", "rho_plus", "rho_minus") else 1 - NUDGE
+                    there = {**here, name: here[name] * factor}
+                    low, high = sorted((here, there), key=lambda values: values[name])
+                    if name in bound.decreasing:
+                        low, high = high, low
+                    pair = exact_bound(bound, low), exact_bound(bound, high)
+                    if pair[0] is not None and pair[1] is not None:
+                        count += 1
+                        require(pair[0], "<=", pair[1])
+    return f"{count} nudges of a statistic"
 
 
 def exact_bound(bound: Bound, values: Mapping[str, Any]) -> Any | None:

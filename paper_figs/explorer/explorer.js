@@ -101,6 +101,7 @@ function drawStep() {
   byId("bounds").tBodies[0].innerHTML = BOUNDS.map((bound) => {
     const value = columns[bound.quantity];
     const [lower, estimate, upper] = ["lower", "estimate", "upper"].map((side) => bound[side]?.(columns));
+    if (lower === undefined && estimate === undefined && upper === undefined) return "";  // its hypothesis fails here
     const share = upper > 0 ? value / upper : value === 0 ? 0 : NaN;
     return `<tr data-theorem="${bound.id}" data-claim="${bound.claim}" data-quantity="${bound.quantity}" data-value="${value}" data-lower="${lower ?? ""}" data-upper="${upper ?? ""}">
       <td>${bound.quantity}</td><td>${show(value)}</td><td title="${bound.title}">${bound.id} ${bound.name}</td>

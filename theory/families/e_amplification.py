@@ -46,12 +46,7 @@ mean_amplification = parameter(
     r"\mathbb{E}A_2",
     "mean over isotropic Gaussian D of the second-order amplification |z|^2 Var_r(D)/(T^2 |D_perp|^2)",
 )
-mean_amplification_centred = parameter(
-    "mean_amplification_centred", r"\mathbb{E}A_{2,c}", "the same with logits and noise centred first"
-)
 spread_z = parameter("spread_z", r"\mathrm{Var}_r(z)", "variance of the dense logits under r")
-norm_sq_centred = parameter("norm_sq_centred", r"\|\bar z\|^2", "squared norm of the centred dense logits")
-
 _x, _b, _eps = sp.symbols("x b epsilon", positive=True)
 _s = sp.sqrt(_x**2 + _b**2)
 _n = sp.Symbol("n", positive=True)
@@ -67,7 +62,7 @@ def _head_room(a: Any, b_sq: Any) -> Any:
 _second_order = var_r / orthogonal_sq * _head_room(parallel, orthogonal_sq)
 
 
-def _amplification(instance: Instance) -> Any:
+def amplification_of(instance: Instance) -> Any:
     return instance.column("cosdist_p") / instance.column("cosdist_z")
 
 
@@ -82,12 +77,16 @@ def _random_pairs() -> Iterator[Instance]:
 def _two_sided() -> Iterator[Relation]:
     for instance in _random_pairs():
         columns = instance.columns(("var_r", "orthogonal_sq", "parallel", "oscillation"))
-        yield from within(E1.claims[0], _amplification(instance), **columns)
+        yield from within(E1.claims[0], amplification_of(instance), **columns)
 
 
 def _rare(R: Any, sign: int) -> tuple[list[Any], list[Any]]:
     """Two atoms, logits shifted by 1; the mass of the upper one tends to 0 (sign -1) or 1 (sign +1)."""
     return [sign * (R - mpmath.log(VANISHING)) + 1, mpf(1)], [R, mpf(0)]
+
+
+def _rare_values(R: Any, sign: int) -> dict[str, Any]:
+    return {"amplification": amplification_of(Instance(*_rare(R, sign)))}
 
 
 _RARE: tuple[tuple[str, Side, int], ...] = (("upper", "upper", -1), ("lower", "lower", 1))
@@ -125,7 +124,7 @@ E1 = Theorem(
             f"two atoms, logits shifted by 1, mass on the {atom} one -> 0",
             partial(_rare, sign=sign),
             side=side,
-            values=lambda R, sign=sign: {"amplification": _amplification(Instance(*_rare(R, sign)))},
+            values=partial(_rare_values, sign=sign),
         )
         for atom, side, sign in _RARE
     ),
@@ -165,7 +164,7 @@ def _inverse_chi_square() -> bool:
     return bool(sp.gammasimp(sp.simplify(integral)) - 1 / (_n - 2) == 0)
 
 
-def _samples(centred: bool) -> Iterator[tuple[Array, float]]:
+def amplification_samples(centred: bool) -> Iterator[tuple[Array, float]]:
     rng = np.random.default_rng(51)
     for size in (8, 40):
         z, scale = rng.normal(size=size) * 2, 0.9
@@ -178,17 +177,17 @@ def _samples(centred: bool) -> Iterator[tuple[Array, float]]:
         yield sample, float(expected_amplification(torch.tensor(z), scale, centred=centred))
 
 
-def _mean_formula(norm: Any, dimension: Any) -> Any:
+def mean_formula(norm: Any, dimension: Any) -> Any:
     """Mean of A_2 when the noise lives in ``dimension`` dimensions."""
     plain = norm * (1 - gini_r) / (dimension - 1)
     return (plain + 2 * spread_z / ((dimension - 1) * (dimension - 3))) / T**2
 
 
-def _large_vocabulary(mean: Any) -> bool:
+def large_vocabulary(mean: Any) -> bool:
     return bool(sp.simplify(sp.limit(mean, V, sp.oo) - _x * (1 - gini_r) / T**2) == 0)
 
 
-_E2_STEPS = (
+MEAN_STEPS = (
     argument(
         "D = D_par z/|z| + D_perp with independent parts; M = diag(r) - r r^T; the direction of D_perp is "
         "uniform and independent of its length, so E D_perp^T M D_perp/|D_perp|^2 = (tr M - z^T M "
@@ -200,7 +199,7 @@ _E2_STEPS = (
     identity(
         "With E D_par^2 E |D_perp|^-2 = 1/(n - 3), the two parts add up",
         ((norm_sq * (1 - gini_r) - spread_z) / (_n - 1) + spread_z / (_n - 3)) / T**2,
-        _mean_formula(norm_sq, _n),
+        mean_formula(norm_sq, _n),
     ),
 )
 
@@ -213,11 +212,11 @@ E2 = Theorem(
     "average when rms(z) sqrt(1 - |r|^2) > T.",
     status=Status.EXACT,
     hypotheses=("D is isotropic Gaussian", "V > 3", "second order in D"),
-    claims=(equal(mean_amplification, _mean_formula(norm_sq, V)),),
-    derivation=(*_E2_STEPS, simulated("60,000 draws at V = 8 and 40", lambda: _samples(False))),
+    claims=(equal(mean_amplification, mean_formula(norm_sq, V)),),
+    derivation=(*MEAN_STEPS, simulated("60,000 draws at V = 8 and 40", lambda: amplification_samples(False))),
     limit=symbolic(
         "V -> infinity at fixed rms(z) and Var_r(z): rms(z)^2 (1 - |r|^2)/T^2",
-        lambda: _large_vocabulary(_mean_formula(V * _x, V)),
+        lambda: large_vocabulary(mean_formula(V * _x, V)),
     ),
     source="new",
 )
@@ -241,62 +240,4 @@ E2x = Theorem(
     counterexample=Counterexample("z = (3, 0, 0, 0, 0), T = 1: E[A] exceeds the ratio", _mean_against_ratio),
 )
 
-
-def _gauge_limit() -> bool:
-    """(1 - cos(z + c 1, z + c 1 + D)) c^2 -> Var_u(D)/2 for V = 3."""
-    c = sp.Symbol("c", positive=True)
-    z, D = sp.Matrix(sp.symbols("z1:4", real=True)), sp.Matrix(sp.symbols("D1:4", real=True))
-    w = z + c * sp.ones(3, 1)
-    across = sp.expand((D.T * D)[0] * (w.T * w)[0] - (D.T * w)[0] ** 2)
-    orthogonal = sp.cancel(across / sp.expand((w.T * w)[0]) ** 2)
-    uniform = sum(x**2 for x in D) / 3 - (sum(D) / 3) ** 2
-    return bool(sp.simplify(sp.limit(orthogonal * c**2, c, sp.oo) - uniform) == 0)
-
-
-E3 = Theorem(
-    id="E3",
-    name="amplification-gauge",
-    title="The amplification depends on the offset of the logits; centred it does not",
-    statement="p and q do not change when every logit is shifted by c, but cos(z,z') does: A grows like "
-    "c^2 Var_r(delta)/Var_u(D). Centre z and D (cos becomes Pearson's correlation): the mean second-order "
-    "amplification is (1/T^2) [ |z_c|^2 (1 - |r|^2)/(V-2) + 2 Var_r(z)/((V-2)(V-4)) ], about Var_u(z)(1 - "
-    "|r|^2)/T^2.",
-    status=Status.EXACT,
-    hypotheses=("D is isotropic Gaussian for the mean", "V > 4"),
-    claims=(equal(mean_amplification_centred, _mean_formula(norm_sq_centred, V - 1)),),
-    derivation=(
-        symbolic(
-            "The relative orthogonal part times c^2 tends to Var_u(D) as c grows, V = 3 with symbolic logits",
-            _gauge_limit,
-        ),
-        argument(
-            "In the space orthogonal to the constants, of dimension n = V - 1, E2 applies because M 1 = 0."
-        ),
-        *_E2_STEPS[1:],
-        simulated("60,000 centred draws at V = 8 and 40", lambda: _samples(True)),
-    ),
-    limit=symbolic(
-        "V -> infinity at fixed Var_u(z): Var_u(z)(1 - |r|^2)/T^2",
-        lambda: _large_vocabulary(_mean_formula(V * _x, V - 1)),
-    ),
-    source="new",
-)
-
-
-def _offset() -> tuple[Any, Any]:
-    z, D = [mpf(1), mpf(0), mpf(-2)], [mpf("0.01"), mpf("-0.02"), mpf("0.005")]
-    shifted, plain = (_amplification(Instance([x + c for x in z], D)) for c in (mpf(100), mpf(0)))
-    return shifted, plain
-
-
-E3x = Theorem(
-    id="E3x",
-    name="amplification-is-intrinsic",
-    title="Folklore: the amplification is a property of the softmax",
-    statement="A depends on p and q only. It does not: adding 100 to every logit changes no probability and "
-    "multiplies A by thousands. Report the centred amplification.",
-    status=Status.FALSE,
-    counterexample=Counterexample("z = (1, 0, -2): A after adding 100 to every logit, and before", _offset),
-)
-
-THEOREMS = (E1, E2, E2x, E3, E3x)
+THEOREMS = (E1, E2, E2x)

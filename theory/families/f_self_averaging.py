@@ -155,6 +155,11 @@ F5 = Theorem(
             "with Z_1 under p."
         ),
         identity(
+            "|sqrt(Z) - 1| <= |Z - 1| as (sqrt(Z) - 1)(sqrt(Z) + 1) = Z - 1",
+            (sp.sqrt(_x) - 1) * (sp.sqrt(_x) + 1),
+            _x - 1,
+        ),
+        identity(
             "KL: half the integral of e^(2ta), t from 0 to tau^2",
             sp.integrate(sp.exp(2 * _t * _a), (_t, 0, _x)) / 2,
             (sp.exp(2 * _x * _a) - 1) / (4 * _a),

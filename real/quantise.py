@@ -33,7 +33,8 @@ def round_to_nearest(weight: Tensor, bits: int) -> Tensor:
     symmetric = bits == 8
     block = (1, plain.shape[1] if symmetric else group_size(plain.shape[1]))
     kind = MappingType.SYMMETRIC if symmetric else MappingType.ASYMMETRIC
-    levels = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if symmetric else (0, 2**bits - 1)
+    # -127 … 127, not -128: the largest weight of a row is then a level itself and is not clipped.
+    levels = (1 - 2 ** (bits - 1), 2 ** (bits - 1) - 1) if symmetric else (0, 2**bits - 1)
     stored = torch.int8 if symmetric else torch.uint8
     scale, zero = choose_qparams_affine(plain, kind, block, stored, *levels)
     codes = quantize_affine(plain, block, scale, zero, stored, *levels)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from theory.outward import Interval
+from theory.outward import ROUNDING, UNDERFLOW, Interval
 from theory.rows import row_chunks
 from theory.stable import two_difference
 from theory.validation import check_pair, check_size
@@ -72,11 +72,18 @@ class _Rows:
         return (Interval.exactly(logits) - largest).over(self.temperature)
 
     def delta_from(self, place: Tensor) -> Interval:
-        """delta - delta[place]; zero exactly where the two are equal."""
-        high, low = Interval.exactly(self.high), Interval.exactly(self.low)
-        centre_high = Interval.exactly(self.high.gather(-1, place))
-        centre_low = Interval.exactly(self.low.gather(-1, place))
-        return ((high - centre_high) + (low - centre_low)).over(self.temperature)
+        """delta - delta[place]; zero exactly where the two are equal.
+
+        high - high[place] is exact (Sterbenz) unless it is large against both, so the relative error is below
+        4 units and that of the low parts is below one unit of their own size.
+        """
+        high, low = self.high - self.high.gather(-1, place), self.low - self.low.gather(-1, place)
+        temperature = self.temperature.low
+        x = (high + low).div_(temperature)
+        different = high.abs_().add_(low.abs_()).sign_()
+        slack = low.div_(temperature).mul_(ROUNDING).add_(x.abs(), alpha=2 * ROUNDING)
+        slack.add_(different, alpha=UNDERFLOW)
+        return Interval(x - slack, x + slack)
 
     def statistics(self) -> Statistics:
         """All enclosed columns, each ``(rows,)``."""
@@ -106,6 +113,7 @@ class _Rows:
         for name in ("p", "r"):
             found[f"low_{name}"] = least - _mean(above, mass[name])
             found[f"high_{name}"] = most + _mean(under, mass[name])
+        found = {name: part.zero_where(oscillation.high == 0) for name, part in found.items()}
         anywhere = Interval(torch.zeros_like(oscillation.high), oscillation.high)
         ratio = _log_probs(self.y_perturbed) - _log_probs(self.y)
         falls = Interval(-ratio.high.amin(-1, keepdim=True), -ratio.low.amin(-1, keepdim=True))
@@ -122,13 +130,14 @@ class _Rows:
         x = self.delta_from(weights.high.argmax(-1, keepdim=True))
         centre = (weights.low * x.low).sum(-1, keepdim=True) / weights.low.sum(-1, keepdim=True)
         deviation = x - Interval.exactly(centre)
-        return _nonnegative(_mean(deviation.squared(), weights) - _mean(deviation, weights).squared())
+        square = deviation.squared().times_as_nonnegative(weights).total().over(weights.total())
+        return _nonnegative(square - _mean(deviation, weights).squared())
 
     def _shape(self, logits: Tensor, y: Interval) -> Statistics:
         """Columns about one distribution; the largest weight is e^0 = 1 exactly."""
         top = logits.argmax(-1, keepdim=True)
-        weights, others = y.exp(), y.exp()
-        others = Interval(*(end.scatter(-1, top, 0.0) for end in (others.low, others.high)))
+        weights = y.exp()
+        others = Interval(*(end.scatter(-1, top, 0.0) for end in (weights.low, weights.high)))
         one = Interval.exactly(torch.ones_like(logits[:, :1]))
         rest = others.total()
         mass = one + rest
@@ -156,14 +165,12 @@ class _Rows:
         product = _product(step, self.z).total().over(norm_sq)
         left = _product(across, self.z).total().over(norm_sq).squared()
         orthogonal_sq = _nonnegative(across.squared().total().over(norm_sq) - left)
-        still = (self.z == 0).all(-1, keepdim=True) & (self.high == 0).all(-1, keepdim=True)
-        zero = torch.zeros_like(share)
-        return {
-            "norm_sq": norm_sq,
-            "parallel": Interval(*(torch.where(still, zero, end) for end in (product.low, product.high))),
-            "orthogonal_sq": Interval(
-                *(torch.where(still, zero, end) for end in (orthogonal_sq.low, orthogonal_sq.high))
-            ),
+        zero, unmoved = ((side == 0).all(-1, keepdim=True) for side in (self.z, self.high))
+        undefined = torch.where(zero, torch.nan, torch.zeros_like(share))
+        ratios = {"parallel": product, "orthogonal_sq": orthogonal_sq}
+        return {"norm_sq": norm_sq} | {
+            name: Interval(part.low + undefined, part.high + undefined).zero_where(zero & unmoved)
+            for name, part in ratios.items()
         }
 
 

@@ -34,6 +34,7 @@ class ExactDraw:
         # atom or of delta; four times the atoms' digits cover fourth powers (gini_r).
         smallest = min((abs(b - a) for a, b in zip(logits, perturbed, strict=True) if a != b), default=1.0)
         lost = 4 * spread / temperature / math.log(10) + 4 * max(0.0, -math.log10(smallest / temperature))
+        self._known: dict[str, Number] = {}
         self.digits = min(MAX_DIGITS, DIGITS + int(lost))
         with mpmath.workdps(self.digits):
             t = mpf(temperature)
@@ -56,7 +57,9 @@ class ExactDraw:
 
     def column(self, name: str) -> Number:
         """Column ``name`` of ``Drift``."""
-        return _COLUMNS[name](self)
+        if name not in self._known:
+            self._known[name] = _COLUMNS[name](self)
+        return self._known[name]
 
     def _power(self, dense: Number, perturbed: Number) -> list[Number]:
         return _normalised([a**dense * b**perturbed for a, b in zip(self.p, self.q, strict=True)])

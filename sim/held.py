@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from theory.families import catalogue
 from theory.measure import measure
 from theory.theorem import Claim, Theorem, column
 
+NOTHING = 1e-40
+"""A divergence below this at oscillation 0 is the rounding of p = q."""
 WORST_SLACK = -1e-300
 """Below this a float64 slack is negative, not merely the rounding of an underflow."""
 
@@ -49,6 +51,7 @@ def hold(tally: Tally, draws: Draws) -> list[dict[str, object]]:
     """Add one batch of draws to ``tally``; return a record of every confirmed violation."""
     drift = measure(draws.logits, draws.perturbed, draws.temperature)
     still = (drift.oscillation == 0).numpy()
+    judge = cache(partial(exact_row, draws))
     checks = check(drift)
     found: list[dict[str, object]] = []
     for index, held in enumerate(held_claims()):
@@ -61,13 +64,13 @@ def hold(tally: Tally, draws: Draws) -> list[dict[str, object]]:
             continue
         result = checks[held.key]
         # Symbols of a claim are positive: p = q, where formulas are 0/0, is outside of it.
-        flagged = result.violated.numpy() & ~((quantity == 0) & still)
+        flagged = result.violated.numpy() & ~((quantity < NOTHING) & still)
         upper = np.full(quantity.shape, np.inf) if result.upper_slack is None else result.upper_slack.numpy()
         lower = np.full(quantity.shape, np.inf) if result.lower_slack is None else result.lower_slack.numpy()
         tally.draws[index] += int((np.isfinite(upper) | np.isfinite(lower) | flagged).sum())
         suspicious = (np.minimum(upper, lower) < WORST_SLACK) | flagged
         tally.suspicious[index] += int(suspicious.sum())
-        broken = [row for row in np.flatnonzero(flagged).tolist() if _confirmed(held, draws, row)]
+        broken = [row for row in np.flatnonzero(flagged).tolist() if violated(held.claim, judge(row))]
         tally.violations[index] += len(broken)
         found += [_record(held, draws, row) for row in broken]
         with np.errstate(invalid="ignore"):
@@ -88,10 +91,6 @@ def _add_estimate(tally: Tally, index: int, quantity: Array, estimate: Array) ->
     estimate = np.broadcast_to(estimate, quantity.shape)
     said = (quantity > 0) & (estimate > 0) & np.isfinite(quantity) & np.isfinite(estimate)
     tally.add_estimate(index, quantity[said], estimate[said])
-
-
-def _confirmed(held: Held, draws: Draws, row: int) -> bool:
-    return violated(held.claim, exact_row(draws, row))
 
 
 def exact_row(draws: Draws, row: int) -> ExactDraw:

@@ -168,3 +168,20 @@ def test_supports_that_differ_have_infinite_diameter():
 def test_what_is_not_stochastic_is_refused(bad):
     with pytest.raises(ValueError, match="dense must"):
         markov.stochastic("dense", bad)
+
+
+@pytest.mark.parametrize("push", [1e-9, 0.01, 0.3])
+def test_dobrushin_saturation_is_attained_by_a_steady_push(push):
+    """Contraction 1/2, both rows moved the same way: drift adds up to push (1 - 2^-n)/(1 - 1/2)."""
+    dense = np.array([[0.625, 0.375], [0.125, 0.875]])
+    perturbed = dense + push * np.array([1.0, -1.0])
+    found = markov.marginal_tv(np.array([0.5, 0.5]), dense, perturbed, 20)
+    assert found == pytest.approx(markov.marginal_tv_bound(push, markov.dobrushin(dense), 20), rel=1e-6)
+
+
+def test_without_mixing_drift_saturates_at_one():
+    """The dense chain stays put, the perturbed one leaves with chance 0.1."""
+    dense, perturbed = np.eye(2), np.array([[0.9, 0.1], [0.0, 1.0]])
+    found = markov.marginal_tv(np.array([1.0, 0.0]), dense, perturbed, 9)
+    assert found == pytest.approx(1 - 0.9 ** np.arange(10), rel=1e-12)
+    assert markov.marginal_tv_bound(0.1, markov.dobrushin(dense), 9) == pytest.approx(found, rel=1e-12)

@@ -88,6 +88,7 @@ DEFINITIONS: Mapping[str, Any] = {
     "low_r": -Largest(mean(p[i] ** 2, delta[i]) - delta[i]),
     "high_r": Largest(delta[i] - mean(p[i] ** 2, delta[i])),
     "p_max": Largest(p[i]),
+    "p_rest": 1 - Largest(p[i]),
     "var_p": variance(p[i], delta[i]),
     "var_q": variance(q[i], delta[i]),
     "var_r": variance(p[i] ** 2, delta[i]),

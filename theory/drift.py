@@ -66,6 +66,8 @@ class Drift(TensorTable):
     """max delta - E_r delta."""
     p_max: Tensor
     """Largest probability of p."""
+    p_rest: Tensor
+    """1 - p_max, summed from the other probabilities: it keeps its digits where p_max rounds to 1."""
     entropy: Tensor
     """Entropy of p."""
     entropy_perturbed: Tensor

@@ -148,6 +148,7 @@ class _Rows:
         margin = (Interval.exactly(largest) - Interval.exactly(second)).over(self.temperature)
         return {
             "p_max": one.over(mass),
+            "p_rest": rest.over(mass),
             "entropy": rest.log1p() - y.times(weights).total().over(mass),
             "gini_p": square.over(mass.squared()),
             "gini_r": fourth.over(square.squared()),

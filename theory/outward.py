@@ -123,6 +123,6 @@ def _sum_up(values: Tensor) -> Tensor:
     levels = 0
     while values.shape[-1] > 1:
         values = torch.nn.functional.pad(values, (0, -values.shape[-1] % BLOCK))
-        values = values.unflatten(-1, (-1, BLOCK)).sum(-1)
+        values = values.reshape(*values.shape[:-1], -1, BLOCK).sum(-1)
         levels += 1
     return _up(values + size * (levels * BLOCK * ROUNDING / 2))

@@ -77,6 +77,11 @@ class Softmax:
         return 1 / (1 + self.rest).squeeze(-1)
 
     @property
+    def p_rest(self) -> Tensor:
+        """1 - p_max, ``(rows,)``."""
+        return (self.rest / (1 + self.rest)).squeeze(-1)
+
+    @property
     def entropy(self) -> Tensor:
         """Entropy in nats, ``(rows,)``, as a sum of two nonnegative terms."""
         return torch.log1p(self.rest).squeeze(-1) - dot(self.weights, self.y) / (1 + self.rest).squeeze(-1)

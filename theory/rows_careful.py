@@ -69,6 +69,7 @@ def _statistics(pair: Pair) -> Columns:
     r = torch.softmax(2 * pair.dense.y, -1)
     return {
         "p_max": pair.dense.p_max,
+        "p_rest": pair.dense.p_rest,
         "entropy": pair.dense.entropy,
         "entropy_perturbed": pair.perturbed.entropy,
         "margin": pair.dense.margin,

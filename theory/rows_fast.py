@@ -73,6 +73,7 @@ def fast_rows(pair: Pair) -> tuple[Columns, Tensor]:
         "low_r": doubt.check(least - mean[:, 2], least.abs()),
         "high_r": doubt.check(most - mean[:, 2], most.abs()),
         "p_max": pair.dense.p_max,
+        "p_rest": pair.dense.p_rest,
         "entropy": pair.dense.entropy,
         "entropy_perturbed": pair.perturbed.entropy,
         "margin": pair.dense.margin,

@@ -110,6 +110,7 @@ def _drift_columns(z: list[Number], w: list[Number], t: Number) -> dict[str, Num
         "low_r": min(delta) - _mean(r, delta),
         "high_r": max(delta) - _mean(r, delta),
         "p_max": max(p),
+        "p_rest": mp.fsum(sorted(p)[:-1]),
         "entropy": -mp.fsum(a * mp.log(a) for a in p),
         "entropy_perturbed": -mp.fsum(a * mp.log(a) for a in q),
         "margin": (first - others[0]) / t if others else mp.inf,

@@ -214,7 +214,7 @@ F7 = Theorem(
             "Var_p is sum lambda_i tau^2 Y_i^2 with independent standard Gaussian Y_i (spectrum of Sigma)."
         ),
         symbolic(
-            "log E e^(u(Y^2-1)) = -u - log(1-2u)/2 <= u^2/(1-2u): coefficients 2^(k-1)/k and 2^(k-2) (to order 11)",
+            "log E e^(u(Y^2-1)) = -u - log(1-2u)/2 <= u^2/(1-2u): coefficients 2^(k-1)/k, 2^(k-2) to k = 11",
             _generating_function,
         ),
         positive(

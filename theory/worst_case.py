@@ -62,7 +62,7 @@ class WorstCase:
 def worst_case(budgets: Sequence[float] | Array, cells: int = 32) -> WorstCase:
     """Worst case after ``len(budgets)`` steps, step t within ``budgets[t]``, in this order.
 
-    The order matters: a small budget after a large one adds little, the same budgets increasing add most.
+    The order matters: of two budgets the second adds nothing below half of the first (J2).
 
     Parameters
     ----------

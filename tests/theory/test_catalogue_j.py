@@ -70,7 +70,7 @@ def test_numerical_evidence_is_never_certified():
 @pytest.mark.parametrize("R", [0.1, 1.0, 3.0, 8.0])
 def test_a_free_optimiser_finds_the_two_token_value_and_nothing_better(R):
     """Two tokens of up to three symbols, all laws free: 3 + 9 log-odds and moves inside the budget."""
-    bound = float(catalogue["J2"].upper(oscillation=R))
+    bound = float(catalogue["J2"].upper(first_budget=R, second_budget=R))
 
     def reached(theta):
         blocks = theta.reshape(4, 2, 3)
@@ -110,10 +110,24 @@ def test_two_tokens_in_float64_agree_with_the_recursion(R):
             if 1 < other < s:
                 mass = (other**2 - 1) / (s**2 - 1)
                 assert (mass * (s - s / other) ** 2 + (1 - mass) * (s - 1 / other) ** 2) / (s**2 - 1) < value
-    assert float(bound(oscillation=R)) == pytest.approx(float(value), rel=1e-12)
-    certified = catalogue["J2"].certify({"oscillation": R})
+    assert float(bound(first_budget=R, second_budget=R)) == pytest.approx(float(value), rel=1e-12)
+    certified = catalogue["J2"].certify({"first_budget": R, "second_budget": R})
     assert float(certified.upper) >= value
     assert float(certified.upper) == pytest.approx(float(value), rel=1e-12)
+
+
+@given(st.floats(1e-3, 10.0), st.floats(1e-3, 10.0))
+@example(4.0, 2.0)
+@example(4.0, 1.999)
+@example(10.0, 1e-3)
+def test_two_budgets_of_any_size_have_a_closed_form(first, second):
+    value = float(catalogue["J2"].upper(first_budget=first, second_budget=second))
+    low, high = worst_case([first, second], cells=64).tv
+    assert low <= value + 1e-12
+    assert value <= high + 1e-12
+    assert high - value < 1e-4
+    if second <= first / 2:
+        assert value == pytest.approx(math.tanh(first / 4), rel=1e-13)
 
 
 @given(st.lists(st.floats(0.01, 3.0), min_size=2, max_size=3))

@@ -82,3 +82,7 @@ core_oscillation = parameter("core_oscillation", "R_C", "oscillation of delta on
 tail_oscillation = parameter("tail_oscillation", "R_{C^c}", "oscillation of delta outside the core")
 tail_mass = parameter("tail_mass", "p(C^c)", "dense probability outside the core")
 tail_mass_perturbed = parameter("tail_mass_perturbed", "q(C^c)", "perturbed probability outside the core")
+first_budget = parameter("first_budget", "R_1", "supremum of the oscillation of the first token's step")
+second_budget = parameter(
+    "second_budget", "R_2", "supremum over prefixes of the oscillation of the second step"
+)

@@ -102,6 +102,28 @@ def attack(
         raise typer.Exit(1)
 
 
+@app.command()
+def chain(
+    chains: Annotated[str | None, typer.Option(help="Chains, comma-separated; all by default.")] = None,
+    noise: Annotated[float, typer.Option(help="How far pruning moves the logits.")] = 0.5,
+    samples: Annotated[int, typer.Option(help="Simulated pairs of texts.")] = 4000,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="Picture of the lesson; the numbers go beside it as CSV.")] = Path(
+        "chain.png"
+    ),
+) -> None:
+    """A lesson: prediction, bound and simulation of how error accumulates over generated tokens."""
+    from sim.chains import CHAINS
+    from sim.lesson import chain_lesson, lesson_figure, lesson_table
+
+    frame = chain_lesson(seed, _names(chains) or tuple(CHAINS), noise, samples=samples)
+    with atomic_path(out.with_suffix(".csv")) as partial:
+        frame.to_csv(partial, index=False)
+    with atomic_path(out) as partial:
+        lesson_figure(frame).savefig(partial, dpi=150)
+    Console().print(lesson_table(frame))
+
+
 def _progress() -> Progress:
     return Progress(
         TextColumn("{task.description}"),

@@ -88,6 +88,7 @@ def predicted_curves(
     for number, (base, vocabulary) in enumerate(settings):
         for distribution in distributions:
             for step, noise in enumerate(noises):
+                lookup("distribution", distribution, DISTRIBUTIONS)
                 key = (number, list(DISTRIBUTIONS).index(distribution), step)
                 rng = np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=key))
                 z = _base(base, vocabulary, seed)

@@ -15,8 +15,9 @@ import numpy as np
 VOCABULARIES = (2, 3, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144)
 
 ROWS_PER_UNIT = 4096
-ENTRIES_PER_UNIT = 2**20
-UNITS_PER_BLOCK = 64
+ENTRIES_PER_UNIT = 2**18
+BLOCK_COST = 2**24
+"""A block holds about this many logits, small vocabularies counted as ``FLAT_COST`` each: some seconds."""
 
 # Time per draw is nearly flat up to this vocabulary and linear above it (measured; it only shapes the
 # allotment).
@@ -94,8 +95,9 @@ def blocks(allotment: dict[int, int]) -> list[Block]:
     cut = []
     for vocabulary, rows in sorted(allotment.items(), reverse=True):
         units = -(-rows // unit_rows(vocabulary))
-        for first in range(0, units, UNITS_PER_BLOCK):
-            cut.append(Block(vocabulary, first, min(first + UNITS_PER_BLOCK, units), rows))
+        step = max(1, BLOCK_COST // ((FLAT_COST + vocabulary) * unit_rows(vocabulary)))
+        for first in range(0, units, step):
+            cut.append(Block(vocabulary, first, min(first + step, units), rows))
     return cut
 
 

@@ -17,9 +17,10 @@ from sim.toy.model import answer_log_probs, answer_logits, pruned, sample
 from sim.toy.tasks import Task
 from theory.confidence import empirical_bernstein_band
 from theory.measure import measure
+from theory.options import score_band
 from theory.sequences import survival_weights, tv_terms
 
-AMOUNTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+AMOUNTS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @torch.no_grad()
@@ -59,8 +60,7 @@ def _compare(
     log_p = answer_log_probs(dense, questions, right).double()
     log_q = answer_log_probs(smaller, questions, right).double()
     drift = measure(answer_logits(dense, questions, right), answer_logits(smaller, questions, right))
-    # Per token q >= p / (p + (1 - p) e^R), the odds band of G9.
-    floor = -torch.log(log_p.exp() + (1 - log_p.exp()) * drift.oscillation.exp())
+    guaranteed = log_p.sum(1) + score_band(log_p, drift.oscillation).lower
     drawn = sample(dense, questions, tokens, generator)
     log_ratio = (
         answer_log_probs(smaller, questions, drawn) - answer_log_probs(dense, questions, drawn)
@@ -70,7 +70,7 @@ def _compare(
         "tokens": tokens,
         "dense": float(log_p.sum(1).exp().mean()),
         "pruned": float(log_q.sum(1).exp().mean()),
-        "floor": float((log_p + floor).sum(1).exp().mean()),
+        "floor": float(guaranteed.exp().mean()),
         "tv": float(band.mean),
         "tv_low": float(band.lower),
         "tv_high": float(band.upper),

@@ -82,7 +82,7 @@ def test_report_depends_on_the_seed() -> None:
 
 
 def test_a_killed_sweep_resumes_to_the_same_report(tmp_path: Path) -> None:
-    arguments = ["sweep", "--draws", "3e5", "--vocabularies", "2,3,4", "--seed", "7"]
+    arguments = ["sweep", "--draws", "6e4", "--vocabularies", "2,3,4,4096", "--seed", "7"]
 
     def start(out: Path) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "sim", *arguments, "--out", str(out)]

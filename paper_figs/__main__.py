@@ -1,5 +1,10 @@
 """Entry point of ``python -m paper_figs``."""
 
+import os
+
+# Libraries below draw bars of their own over ours; this is read when tqdm is first imported.
+os.environ.setdefault("TQDM_DISABLE", "1")
+
 from paper_figs.command_line import app
 from theory.command_line import run
 

@@ -13,13 +13,16 @@ from paper_figs.gallery import (
     fig08_options,
     fig11_temperature,
     fig12_compression,
+    fig13_wanda_layerwise,
     fig14_to_21_per_layer,
     flips,
     history,
     layer_choice,
     logit_spaces,
+    performance,
     regime,
     sequence_tv,
+    tab01_tasks,
     tables,
 )
 
@@ -31,7 +34,10 @@ _PAPER = (
     fig08_options.FIGURE,
     fig11_temperature.FIGURE,
     fig12_compression.FIGURE,
+    fig13_wanda_layerwise.FIGURE,
+    *performance.FIGURES,
     *fig14_to_21_per_layer.FIGURES,
+    tab01_tasks.FIGURE,
     tables.TAB02,
     tables.TAB03,
 )
@@ -45,4 +51,6 @@ _OURS = (
     regime.FIGURE,
     *logit_spaces.FIGURES,
 )
-FIGURES: dict[str, Figure] = {figure.id: figure for figure in (*_PAPER, *_OURS)}
+FIGURES: dict[str, Figure] = {
+    figure.id: figure for figure in (*sorted(_PAPER, key=lambda figure: figure.id), *_OURS)
+}

@@ -21,6 +21,7 @@ class Profile:
     measured_calibration: tuple[int, int]  # for criteria that run the model once for every candidate
     items: int  # of each task
     ladder: tuple[int, ...]  # numbers of dropped sublayers
+    patterns: tuple[str, ...]  # of sparse weights
 
 
 PROFILES = {
@@ -37,8 +38,9 @@ PROFILES = {
             answer_tokens=24,
             calibration=(2, 128),
             measured_calibration=(1, 64),
-            items=6,
-            ladder=(0, 4, 8),
+            items=4,
+            ladder=(0, 4),
+            patterns=("2:4",),
         ),
         Profile(
             name="default",
@@ -51,8 +53,9 @@ PROFILES = {
             answer_tokens=120,
             calibration=(16, 256),
             measured_calibration=(4, 64),
-            items=25,
-            ladder=(0, 2, 4, 8, 12),
+            items=20,
+            ladder=(0, 2, 4, 8),
+            patterns=("50%", "4:8", "2:4"),
         ),
         Profile(
             name="full",
@@ -67,6 +70,7 @@ PROFILES = {
             measured_calibration=(16, 128),
             items=200,
             ladder=tuple(range(13)),
+            patterns=("50%", "4:8", "2:4"),
         ),
     )
 }

@@ -63,5 +63,5 @@ def performance() -> pd.DataFrame:
 
 
 def options() -> pd.DataFrame:
-    """Figure 8b: log-likelihoods of the four options of one question, dense and 8 attention layers dropped."""
+    """Figure 8b: log-likelihoods of the options of one question, dense and 8 attention layers dropped."""
     return _read("fig8_option_log_likelihoods.csv").assign(source=PAPER)

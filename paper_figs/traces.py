@@ -105,11 +105,21 @@ def drift_of(frame: pd.DataFrame) -> Drift:
     return Drift(**{name: torch.tensor(frame[name].to_numpy()) for name in Drift.__dataclass_fields__})
 
 
-def _trace(context: Context, samples: Samples, kinds: tuple[Kind, ...], final_norm: bool) -> pd.DataFrame:
+def _trace(
+    context: Context, samples: Samples, kinds: tuple[Kind, ...], final_norm: bool, spec: str | None
+) -> pd.DataFrame:
     positions = predicting(samples)
     prompt, step = _places(samples)
     count = len(kinds) * layer_count(context)
-    found = trace_sublayers(context.lm, samples.tokens, kinds, final_norm=final_norm, positions=positions)
+    found = trace_sublayers(
+        context.lm,
+        samples.tokens,
+        kinds,
+        final_norm=final_norm,
+        positions=positions,
+        spec=spec,
+        calibration=None if spec is None else calibration(context),
+    )
     parts = [
         table(trace.logits, trace.hidden).assign(kind=trace.kind, layer=trace.layer, prompt=prompt, step=step)
         for trace in context.track(found, "sublayers", total=count)
@@ -117,15 +127,15 @@ def _trace(context: Context, samples: Samples, kinds: tuple[Kind, ...], final_no
     return pd.concat(parts, ignore_index=True)
 
 
-def sublayers(context: Context, final_norm: bool = True) -> pd.DataFrame:
-    """Every sublayer dropped alone: one row for each kind, layer, prompt and step."""
+def sublayers(context: Context, final_norm: bool = True, spec: str | None = None) -> pd.DataFrame:
+    """Every sublayer dropped alone (or pruned by ``spec``): a row for each kind, layer, prompt and step."""
     samples = sampled(context, chosen_prompts(context), context.setup.profile.tokens)
-    return _trace(context, samples, ("attn", "mlp"), final_norm)
+    return _trace(context, samples, ("attn", "mlp"), final_norm, spec)
 
 
 def trajectory(context: Context) -> pd.DataFrame:
     """Every attention sublayer dropped alone at every step of one long text."""
-    return _trace(context, long_text(context), ("attn",), final_norm=True)
+    return _trace(context, long_text(context), ("attn",), final_norm=True, spec=None)
 
 
 def layer_count(context: Context) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pandas as pd
 import torch
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict
+from paper_figs.judging import count_passed
 from paper_figs.style import BLACK, BLUE, GREY, ORANGE, letter, panels
 from sim.draws import Families
 from sim.draws import draw as draw_pairs
@@ -68,14 +70,14 @@ def _witnesses(name: str) -> pd.DataFrame:
     """The theorem's own extremal pair, in high precision, at a ladder of R."""
     theorem = catalogue[name]
     quantity, _ = QUANTITIES[name]
+    assert theorem.witness is not None
+    assert theorem.upper is not None
     ratios = []
     for oscillation in WITNESS_R:
-        instance = theorem.witness.instance(repr(float(oscillation)))
-        statistics = instance.columns(theorem.upper.symbols)
-        ratios.append(
-            float(instance.column(quantity))
-            / float(theorem.upper(**{k: float(v) for k, v in statistics.items()}))
-        )
+        with mpmath.workdps(50):
+            exact = theorem.witness.evaluate(repr(float(oscillation)), (quantity, *theorem.upper.symbols))
+        statistics = {symbol: float(exact[symbol]) for symbol in theorem.upper.symbols}
+        ratios.append(float(exact[quantity]) / float(theorem.upper(**statistics)))
     return pd.DataFrame(
         {"theorem": name, "source": "witness", "oscillation": WITNESS_R, "ratio": ratios, "violated": False}
     )
@@ -133,10 +135,8 @@ def _attained(frame: pd.DataFrame) -> Finding:
 
 def _slack_on_models(frame: pd.DataFrame) -> Finding:
     middle = frame[frame["source"] == "real"].groupby("theorem")["ratio"].median()
-    verdict = Verdict.HOLDS if bool((middle < 0.1).all()) else Verdict.FAILS
-    return Finding(
-        verdict, "median ratio " + ", ".join(f"{name} {value:.2g}" for name, value in middle.items())
-    )
+    text = ", ".join(f"{name} {value:.2g}" for name, value in middle.items())
+    return count_passed([bool(value < 0.1) for value in middle], f"median ratio {text}")
 
 
 FIGURE = Figure(
@@ -161,7 +161,7 @@ FIGURE = Figure(
         Claim(
             "R alone says little about a language model: its tail tokens set R, its likely tokens the drift.",
             "ours",
-            "Holds if the median ratio at the real positions is below 0.1 for every theorem.",
+            "Median ratio at the real positions below 0.1: for every theorem holds, for some partly.",
             _slack_on_models,
         ),
     ),

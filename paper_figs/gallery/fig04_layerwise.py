@@ -14,17 +14,26 @@ KINDS = {"attn": "attention dropped", "mlp": "MLP dropped"}
 SPACES = {"h": "h_cosdist", "z": "cosdist_z", "p": "cosdist_p"}
 
 
-def compute(context: Context) -> pd.DataFrame:
-    """Mean, minimum and maximum cosine over prompts and positions, then the paper's."""
-    trace = context.recall(traces.sublayers)
-    grouped = trace.groupby(["kind", "layer"])
+def similarity(trace: pd.DataFrame) -> pd.DataFrame:
+    """Mean, minimum and maximum cosine over prompts and positions, one row for each kind, layer and space."""
     rows = []
     for space, column in SPACES.items():
-        cosine = 1 - grouped[column].agg(["mean", "max", "min", "count"])
-        part = cosine.set_axis(["mean", "low", "high", "count"], axis=1).assign(space=space)
-        part["count"] = grouped[column].count()
-        rows.append(part.reset_index())
-    ours = pd.concat(rows, ignore_index=True).assign(source=context.setup.model)
+        distance = trace.groupby(["kind", "layer"])[column].agg(["mean", "min", "max", "count"])
+        cosine = pd.DataFrame(
+            {
+                "mean": 1 - distance["mean"],
+                "low": 1 - distance["max"],
+                "high": 1 - distance["min"],
+                "count": distance["count"],
+            }
+        )
+        rows.append(cosine.reset_index().assign(space=space))
+    return pd.concat(rows, ignore_index=True)
+
+
+def compute(context: Context) -> pd.DataFrame:
+    """This model's similarities, then the paper's."""
+    ours = similarity(context.recall(traces.sublayers)).assign(source=context.setup.model)
     return pd.concat([ours, reference.layerwise()], ignore_index=True)
 
 
@@ -67,13 +76,15 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
     )
 
 
-def _worst_in_p(frame: pd.DataFrame) -> Finding:
+def worst_in_p(frame: pd.DataFrame) -> Finding:
+    """Judge where the lowest cosine over positions lies."""
     table = _inner(frame).pivot_table(index=["kind", "layer"], columns="space", values="low")
     share = float(((table["p"] < table["h"]) & (table["p"] < table["z"])).mean())
     return Finding(graded(share), f"lowest cosine in p for {share:.0%} of {len(table)} inner sublayers")
 
 
-def _mean_in_p(frame: pd.DataFrame) -> Finding:
+def mean_in_p(frame: pd.DataFrame) -> Finding:
+    """Judge in which space the mean deviation is largest."""
     table = 1 - _inner(frame).pivot_table(index=["kind", "layer"], columns="space", values="mean")
     over_z, over_h = float((table["p"] > table["z"]).mean()), float((table["p"] > table["h"]).mean())
     ratio_z, ratio_h = (table["p"] / table["z"]).median(), (table["p"] / table["h"]).median()
@@ -101,14 +112,14 @@ FIGURE = Figure(
             "paper, section 4 and figure 4",
             "Over all sublayers but the first and last layer's: mean 1-cos larger in p than in both z and h. "
             "Holds from 90 % of sublayers, partly from 50 %.",
-            _mean_in_p,
+            mean_in_p,
         ),
         Claim(
             "The worst case is in probability space.",
             "paper, figure 4 (bands)",
             "Over the same sublayers: the lowest cosine over positions is lower in p than in both z and h. "
             "Holds from 90 % of sublayers, partly from 50 %.",
-            _worst_in_p,
+            worst_in_p,
         ),
     ),
 )

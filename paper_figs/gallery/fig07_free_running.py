@@ -16,6 +16,11 @@ SPACES = {"h": "cos_h", "z": "cos_z", "p": "cos_p"}
 SETTLED = 20  # the step after which the paper's curves no longer fall
 
 
+def settled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Steps from ``SETTLED`` on; the second half of texts that are shorter than twice that."""
+    return frame[frame["step"] >= min(SETTLED, (frame["step"].max() + 1) // 2)]
+
+
 def compute(context: Context) -> pd.DataFrame:
     """One row for each prompt and step of ours, and for each step of the paper's."""
     runs = context.recall(traces.free_running, spec=SPEC).query("part == 'free'")
@@ -78,12 +83,12 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
 
 
 def _collapse(frame: pd.DataFrame) -> Finding:
-    ours = frame[(frame["source"] == frame["source"].iloc[0]) & (frame["step"] >= SETTLED)]
+    ours = settled(frame[frame["source"] == frame["source"].iloc[0]])
     means = ours[list(SPACES.values())].mean()
     passed = [means["cos_p"] < 0.1, means["cos_p"] < means["cos_z"]]
     return count_passed(
         passed,
-        f"mean from step {SETTLED}: h {means['cos_h']:.2f}, z {means['cos_z']:.2f}, p "
+        f"mean from step {ours['step'].min()}: h {means['cos_h']:.2f}, z {means['cos_z']:.2f}, p "
         f"{means['cos_p']:.2f}; KL {ours['kl'].mean():.1f} nats",
     )
 
@@ -109,8 +114,8 @@ FIGURE = Figure(
         Claim(
             "In generation the deviation grows until the probabilities have nothing in common.",
             "paper, figure 7",
-            f"Mean cosine of p from step {SETTLED} below 0.1, and below that of z: both hold, one holds "
-            "partly.",
+            f"Mean cosine of p from step {SETTLED} (or the second half of shorter texts) below 0.1, and "
+            "below that of z: both hold, one holds partly.",
             _collapse,
         ),
         Claim(

@@ -117,12 +117,11 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
     drift = frame[frame["part"] == "drift"]
     return (
         f"Dense model and {SPEC} after each of our {len(drift)} multiple-choice questions, in the chat "
-        "template with the "
-        'answer cue ("answer with one letter"). (a) Probabilities of the dense model\'s most probable tokens. Then: '
-        f"log-likelihoods of A to D; the four options hold {drift['mass'].min():.0%} to "
-        f"{drift['mass'].max():.0%} of the dense model's mass. The paper shows one question on "
-        'Qwen2.5-7B-Instruct without template or cue, scored on lower-case " a" to " d", whose options hold almost no '
-        "mass; of our values it publishes only the log-likelihoods (last panel)."
+        "template with an answer cue (answer with one letter). (a) Probabilities of the dense model's most "
+        f"probable tokens. Then: log-likelihoods of A to D; the four options hold {drift['mass'].min():.0%} "
+        f"to {drift['mass'].max():.0%} of the dense model's mass. The paper shows one question on "
+        "Qwen2.5-7B-Instruct without template or cue, scored on lower-case a to d after a space, whose "
+        "options hold almost no mass; its log-likelihoods are in the last panel."
     )
 
 

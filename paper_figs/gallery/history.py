@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict
-from paper_figs.gallery.fig07_free_running import SETTLED, SPEC
+from paper_figs.gallery.fig07_free_running import SETTLED, SPEC, settled
 from paper_figs.judging import count_passed
 from paper_figs.style import BLACK, BLUE, VERMILION, letter, panels
 
@@ -56,7 +56,7 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
 
 
 def _late(frame: pd.DataFrame) -> pd.Series:
-    return frame[frame["step"] >= SETTLED].groupby("part")["tv"].mean()
+    return settled(frame).groupby("part")["tv"].mean()
 
 
 def _history_dominates(frame: pd.DataFrame) -> Finding:
@@ -64,7 +64,7 @@ def _history_dominates(frame: pd.DataFrame) -> Finding:
     ratio = late["history"] / late["direct"]
     return count_passed(
         [late["history"] > late["direct"], ratio > 1.5],
-        f"mean TV from step {SETTLED}: history {late['history']:.2f}, direct {late['direct']:.2f}, free "
+        f"mean TV of late steps: history {late['history']:.2f}, direct {late['direct']:.2f}, free "
         f"{late['free']:.2f}",
     )
 
@@ -72,11 +72,9 @@ def _history_dominates(frame: pd.DataFrame) -> Finding:
 def _direct_grows(frame: pd.DataFrame) -> Finding:
     direct = frame[frame["part"] == "direct"]
     early = direct[direct["step"] < 5]["tv"].mean()
-    late = direct[direct["step"] >= SETTLED]["tv"].mean()
+    late = settled(direct)["tv"].mean()
     verdict = Verdict.HOLDS if late > 1.25 * early else Verdict.FAILS
-    return Finding(
-        verdict, f"mean TV on the dense text: steps 0 to 4 {early:.2f}, from step {SETTLED} {late:.2f}"
-    )
+    return Finding(verdict, f"mean TV on the dense text: steps 0 to 4 {early:.2f}, late steps {late:.2f}")
 
 
 FIGURE = Figure(

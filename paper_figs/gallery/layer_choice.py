@@ -24,8 +24,8 @@ def compute(context: Context) -> pd.DataFrame:
     """Mean KL and TV on held-out dense texts for each kind, criterion and number of dropped sublayers."""
     specs = [f"{kind}:{count}@{criterion}" for kind in KINDS for criterion in CRITERIA for count in COUNTS]
     trace = context.recall(traces.joint, specs=specs)
-    grouped = trace.groupby("spec")[["kl", "tv", "top1_agree"]]
-    means = grouped.mean().join(grouped[["kl", "tv"]].sem().add_suffix("_error"))
+    grouped = trace.groupby("spec")
+    means = grouped[["kl", "tv", "top1_agree"]].mean().join(grouped[["kl", "tv"]].sem().add_suffix("_error"))
     rows = []
     for kind in KINDS:
         for criterion in CRITERIA:

@@ -1,0 +1,95 @@
+"""Every figure from end to end on a language model of a few thousand random weights."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paper_figs import traces
+from paper_figs.catalogue import FIGURES
+from paper_figs.context import Context, Setup
+from paper_figs.output import findings
+from paper_figs.profiles import PROFILES
+from paper_figs.style import paper_style
+from tests.real.conftest import tiny_language_model
+
+PROFILE = replace(
+    PROFILES["quick"],
+    name="test",
+    tokens=3,
+    steps=6,
+    free_steps=5,
+    samples=2,
+    sample_tokens=4,
+    answer_tokens=6,
+    calibration=(1, 32),
+    measured_calibration=(1, 8),
+    items=2,
+    ladder=(0, 2),
+)
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory) -> Context:
+    """A context whose model is a local folder, as a user's would be."""
+    folder = tmp_path_factory.mktemp("model")
+    tiny = tiny_language_model(num_hidden_layers=12, max_position_embeddings=512)
+    tiny.model.save_pretrained(folder)
+    tiny.tokenizer.save_pretrained(folder)
+    setup = Setup(str(folder), "no-encoder", 0, "cpu", PROFILE)
+    return Context(setup, tmp_path_factory.mktemp("results"))
+
+
+@pytest.mark.parametrize("name", list(FIGURES))
+def test_figure_computes_draws_and_judges(name, context):
+    figure = FIGURES[name]
+    frame, _ = context.recall_with_provenance(figure.compute)
+    assert len(frame)
+    before = frame.copy()
+    with paper_style():
+        figure.draw(frame).savefig(io.BytesIO(), format="png", dpi=40)
+    pd.testing.assert_frame_equal(frame, before)  # drawing does not touch the data
+    assert len(figure.caption(frame, context.setup)) > 60
+    assert "None" not in figure.caption(frame, context.setup)
+    for finding in findings(figure, frame):
+        assert finding["evidence"]
+        assert "nan" not in finding["evidence"]
+
+
+def test_a_model_against_itself_does_not_drift(context):
+    table = context.recall(traces.joint, specs=["dense"])
+    assert (table[["kl", "tv", "cosdist_p", "h_cosdist", "oscillation"]] == 0).all(axis=None)
+
+
+def test_sequence_estimates_of_the_dense_model_against_itself_are_zero(context):
+    table = context.recall(traces.sequence_drift, specs=["dense"], level=0.95)
+    assert (table[["tv", "divergence", "tv_lower"]] == 0).all(axis=None)
+
+
+def test_only_positions_that_predict_a_generated_token_are_measured(context):
+    samples = traces.long_text(context)
+    positions = traces.predicting(samples)
+    assert int(positions.sum()) == int((samples.lengths - samples.prompt_lengths).sum())
+    assert bool(positions[0, samples.prompt_lengths[0] - 1])
+
+
+def test_ranked_layers_are_those_that_the_spec_drops(context):
+    order = context.recall(traces.ranking, target="attn", criterion="cosine")
+    assert sorted(order["layer"]) == list(range(12))
+    assert order["score"].is_monotonic_increasing
+    assert traces.resolve(context, "attn:2+int8") == f"attn:[{order['layer'][0]},{order['layer'][1]}]+int8"
+    assert traces.resolve(context, "dense") == "dense"
+
+
+def test_figure_4_gives_back_the_extremes_of_the_trace(context):
+    frame = context.recall(FIGURES["fig04"].compute)
+    trace = context.recall(traces.sublayers)
+    row = frame[frame["source"] == context.setup.model].query("kind == 'mlp' and layer == 5 and space == 'p'")
+    part = trace.query("kind == 'mlp' and layer == 5")["cosdist_p"]
+    np.testing.assert_allclose(row["low"].item(), 1 - part.max())
+    np.testing.assert_allclose(row["high"].item(), 1 - part.min())
+    assert row["count"].item() == len(part)

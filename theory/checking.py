@@ -24,6 +24,9 @@ ROUNDING = 1e-11
 moved by this relative amount towards agreement.  ``measure`` is accurate to about 1e-13; the margin covers
 ill-conditioned formulas."""
 
+UNDERFLOW = 1e-300
+"""Absolute allowance: a variance or a mass below it may have been rounded to zero."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -38,7 +41,9 @@ class Check:
     tightness: Tensor | None
     """quantity / upper bound, 1 where both are 0; None without an upper bound."""
     violated: Tensor
-    """Whether the claim fails beyond the rounding allowance (bool)."""
+    """Whether the claim fails beyond the rounding allowance (bool); never where the quantity itself is
+    undefined.
+    """
 
 
 def check(
@@ -95,8 +100,9 @@ def _check(key: str, claim: Claim, drift: Drift | Mapping[str, Tensor]) -> Check
     with np.errstate(all="ignore"):
         for bound in claim.bounds:
             limit = np.broadcast_to(bound(**values), quantity.shape)
-            slacks[bound.side] = slack = (limit - quantity) if bound.side == "upper" else (quantity - limit)
-            violated |= _violated(bound, claim, values, ~(slack >= 0))
+            gap = limit - quantity if bound.side == "upper" else quantity - limit
+            slacks[bound.side] = slack = np.where(limit == quantity, 0.0, gap)  # also where both overflow
+            violated |= _violated(bound, claim, values, ~(slack >= 0) & ~np.isnan(quantity))
             if bound.side == "upper":
                 tightness = np.where(limit == quantity, 1.0, quantity / limit)
     return Check(
@@ -120,11 +126,15 @@ def _violated(
     rows = {name: np.broadcast_to(value, failed.shape).reshape(-1)[where] for name, value in values.items()}
     still = np.ones(where.size, dtype=bool)
     for corner in _corners(bound):
-        moved = {name: rows[name] * (1 + ROUNDING * sign) for name, sign in corner.items()}
+        moved = {
+            name: rows[name] + sign * (ROUNDING * np.abs(rows[name]) + UNDERFLOW)
+            for name, sign in corner.items()
+        }
         limit = bound(**{**rows, **moved})
-        side = 1 if bound.side == "upper" else -1
         quantity = claim.measured(**rows)
-        still &= ~(side * (limit - quantity) >= -ROUNDING * np.abs(quantity))
+        allowed = ROUNDING * np.abs(quantity)
+        holds = quantity <= limit + allowed if bound.side == "upper" else quantity >= limit - allowed
+        still &= ~(holds | (limit == quantity))
     failed.reshape(-1)[where] = still
     return failed
 

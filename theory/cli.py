@@ -14,9 +14,10 @@ from rich.table import Table
 
 from theory.families import catalogue
 from theory.files import atomic_path
+from theory.formula import Formula
 from theory.steps import Step
 from theory.symbols import readable
-from theory.theorem import Claim, Formula, Status, Theorem
+from theory.theorem import Claim, Status, Theorem
 from theory.verify import Record, verify_one
 
 app = typer.Typer(help="Machine-checked bounds on softmax drift.", add_completion=False)

@@ -105,4 +105,4 @@ def section(theorem: Theorem) -> str:
 
 def document(theorems: Iterable[Theorem]) -> str:
     """A document that compiles by itself."""
-    return "\n\n".join([_PREAMBLE, *(section(theorem) for theorem in theorems), r"\end{document}", ""])
+    return "\n\n".join([_PREAMBLE, *(section(theorem) for theorem in theorems), r"\end{document}"]) + "\n"

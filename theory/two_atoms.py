@@ -258,6 +258,43 @@ class chord_down(Stable):
         return choose((sp.Integer(1), rho_minus + rho_plus <= 0), (mass, True))
 
 
+class chord_tv(Stable):
+    """Total variation of that law."""
+
+    nargs = 2
+    latex_name = r"\mathrm{TV}_\rho"
+    domain = ((0.0, 1e4), (0.0, 1e4))
+
+    @classmethod
+    def definition(cls, rho_minus: Expression, rho_plus: Expression) -> Expression:
+        low, high = sp.exp(-rho_minus), sp.exp(rho_plus)
+        return (1 - low) * (high - 1) / (high - low)
+
+    @classmethod
+    def safe(cls, rho_minus: Expression, rho_plus: Expression) -> Expression:
+        value = -expm1(-rho_minus) * (expm1(-rho_plus) / expm1(-rho_minus - rho_plus))
+        return choose((sp.Integer(0), rho_minus + rho_plus <= 0), (value, True))
+
+
+class chord_kl(Stable):
+    """KL(p||q) of that law; with its arguments exchanged, KL(q||p)."""
+
+    nargs = 2
+    latex_name = r"\mathrm{KL}_\rho"
+    domain = ((0.0, 1e4), (0.0, 1e4))
+
+    @classmethod
+    def definition(cls, rho_minus: Expression, rho_plus: Expression) -> Expression:
+        low, high = sp.exp(-rho_minus), sp.exp(rho_plus)
+        return ((high - 1) * rho_minus - (1 - low) * rho_plus) / (high - low)
+
+    @classmethod
+    def safe(cls, rho_minus: Expression, rho_plus: Expression) -> Expression:
+        up, down = chord_up(rho_minus, rho_plus), chord_down(rho_minus, rho_plus)
+        span = rho_minus + rho_plus
+        return choose((two_atom_kl(up, down, span), span < LARGE), (down * rho_minus - up * rho_plus, True))
+
+
 def _turn(up: Expression, down: Expression) -> Expression:
     """u_0: the oscillation at which tilting has made the two atoms equal."""
     return sp.log(down / up)

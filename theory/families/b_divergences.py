@@ -20,7 +20,7 @@ from theory.symbols import (
     kl,
     kl_reverse,
     oscillation,
-    p_max,
+    p_rest,
     parameter,
     rho_minus,
     rho_plus,
@@ -30,6 +30,8 @@ from theory.theorem import Counterexample, Status, Theorem, Witness, at_most
 from theory.two_atom_laws import Pair, swap, two_atoms, upper_mass
 from theory.two_atoms import (
     chord_down,
+    chord_kl,
+    chord_tv,
     chord_up,
     two_atom_kl,
     two_atom_kl_reverse,
@@ -337,9 +339,9 @@ B8 = Theorem(
     "divergences.",
     status=Status.SHARP,
     claims=(
-        at_most(tv, two_atom_tv(_up, _down, _span), increasing=("rho_minus", "rho_plus")),
-        at_most(kl, two_atom_kl(_up, _down, _span), increasing=("rho_minus", "rho_plus")),
-        at_most(kl_reverse, two_atom_kl_reverse(_up, _down, _span), increasing=("rho_minus", "rho_plus")),
+        at_most(tv, chord_tv(rho_minus, rho_plus), increasing=("rho_minus", "rho_plus")),
+        at_most(kl, chord_kl(rho_minus, rho_plus), increasing=("rho_minus", "rho_plus")),
+        at_most(kl_reverse, chord_kl(rho_plus, rho_minus), increasing=("rho_minus", "rho_plus")),
         at_most(
             chi2,
             (1 - sp.exp(-rho_minus)) * (sp.exp(rho_plus) - 1),
@@ -352,17 +354,28 @@ B8 = Theorem(
             "f(M)]/(M-m)."
         ),
         identity("Its masses sum to one", _up + _down, sp.Integer(1)),
-        identity(
-            "and give TV (1-m)(M-1)/(M-m)",
-            two_atom_tv(_up, _down, _span),
-            (1 - sp.exp(-rho_minus)) * (sp.exp(rho_plus) - 1) / (sp.exp(rho_plus) - sp.exp(-rho_minus)),
+        identity("and give total variation", two_atom_tv(_up, _down, _span), chord_tv(rho_minus, rho_plus)),
+        sampled(
+            "and the two KL divergences",
+            lambda z: [
+                (
+                    _at(two_atom_kl(_up, _down, _span), **z.columns(("rho_minus", "rho_plus"))),
+                    "=",
+                    _at(chord_kl(rho_minus, rho_plus), **z.columns(("rho_minus", "rho_plus"))),
+                ),
+                (
+                    _at(two_atom_kl_reverse(_up, _down, _span), **z.columns(("rho_minus", "rho_plus"))),
+                    "=",
+                    _at(chord_kl(rho_plus, rho_minus), **z.columns(("rho_minus", "rho_plus"))),
+                ),
+            ],
         ),
     ),
     witnesses=tuple(Witness("any two-atom law", _chord_witness, claim=k) for k in range(4)),
     source="Rukhin, Simic, Binette",
 )
 
-_rest = 1 - p_max
+_rest, _top = p_rest, 1 - p_rest
 _heavy = sp.Rational(1, 2) - coth_excess(R / 2) / R
 
 
@@ -389,16 +402,14 @@ B9 = Theorem(
     claims=(
         at_most(
             tv,
-            two_atom_tv(_rest, p_max, R),
-            increasing=("oscillation",),
-            decreasing=("p_max",),
+            two_atom_tv(_rest, _top, R),
+            increasing=("oscillation", "p_rest"),
             when=sp.Le(_rest * (1 + sp.exp(R / 2)), 1),
         ),
         at_most(
             kl,
-            sp.Max(two_atom_kl(_rest, p_max, R), two_atom_kl(p_max, _rest, R)),
-            increasing=("oscillation",),
-            decreasing=("p_max",),
+            sp.Max(two_atom_kl(_rest, _top, R), two_atom_kl(_top, _rest, R)),
+            increasing=("oscillation", "p_rest"),
             when=sp.Le(_rest, _heavy),
         ),
     ),

@@ -98,6 +98,7 @@ _COLUMNS: dict[str, Callable[[Pair], Tensor]] = {
     "low_r": lambda x: x.centred(2).amin(-1),
     "high_r": lambda x: x.centred(2).amax(-1),
     "p_max": lambda x: x.p.amax(-1),
+    "p_rest": lambda x: x.p.sort(-1).values[..., :-1].sum(-1),
     "entropy": lambda x: -(x.p * x.log_p).sum(-1),
     "entropy_perturbed": lambda x: -(x.q * x.log_q).sum(-1),
     "gini_p": lambda x: (x.p**2).sum(-1),

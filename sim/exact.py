@@ -196,6 +196,7 @@ _COLUMNS: dict[str, Callable[[ExactDraw], Number]] = {
     "low_r": lambda d: min(d._centred(2)),
     "high_r": lambda d: max(d._centred(2)),
     "p_max": lambda d: max(d.p),
+    "p_rest": lambda d: mpmath.fsum(sorted(d.p)[:-1]),
     "var_p": lambda d: _variance(d.p, d.delta),
     "var_q": lambda d: _variance(d.q, d.delta),
     "var_r": lambda d: _variance(d._power(2, 0), d.delta),

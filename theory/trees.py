@@ -141,6 +141,23 @@ def tilted(p: Law, delta: Law) -> list[Number]:
     return [w / total for w in weights]
 
 
+def swap_law(x: Any) -> list[Any]:
+    """p of the swap pair W(x)."""
+    return [1 / (1 + mpmath.exp(x / 2)), 1 / (1 + mpmath.exp(-x / 2))]
+
+
+def swap_tree(length: int) -> Any:
+    """Independent swap pairs, ``length`` tokens, as a function of R."""
+    return lambda x: independent(length, swap_law(x), swap_law(x)[::-1])
+
+
+def one_drifting_step(x: Any) -> Tree:
+    """Only the first of two tokens drifts."""
+    p = swap_law(x)
+    half = [mpf(1) / 2] * 2
+    return Tree(2, lambda prefix: (half, half) if prefix else (p, p[::-1]))
+
+
 @cache
 def trees() -> tuple[Tree, ...]:
     """A fixed set of pairs: 2 to 4 symbols, 1 to 6 steps, weak and strong drift, peaked and flat, swaps."""
@@ -148,8 +165,7 @@ def trees() -> tuple[Tree, ...]:
     shapes = [(2, 6, 0.6), (3, 4, 0.3), (3, 4, 2.0), (2, 6, 1e-4), (4, 3, 1.0), (2, 5, 6.0), (3, 1, 1.0)]
     with mpmath.workdps(DIGITS):
         drawn = [_random_tree(rng, *shape) for shape in shapes]
-        swap = [1 / (1 + mpmath.exp(mpf(1) / 2)), 1 / (1 + mpmath.exp(-mpf(1) / 2))]
-        return (*drawn, independent(5, swap, swap[::-1]))
+        return (*drawn, swap_tree(5)(mpf(1)))
 
 
 def _random_tree(rng: np.random.Generator, symbols: int, steps: int, scale: float) -> Tree:

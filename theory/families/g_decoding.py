@@ -10,7 +10,6 @@ import numpy as np
 import sympy as sp
 from mpmath import mpf
 
-from theory.families.g_survival import swap_law, swap_tree
 from theory.families.sequence_symbols import (
     acceptance_rate,
     block,
@@ -26,7 +25,7 @@ from theory.instances import DIGITS, Instance
 from theory.steps import Method, StepFailedError, argument, computed, expansion, identity, sampled
 from theory.symbols import oscillation
 from theory.theorem import Status, Theorem, Witness, at_least, at_most, equal
-from theory.trees import Tree, enumerated, independent, on_trees
+from theory.trees import Tree, enumerated, independent, on_trees, swap_law, swap_tree
 
 R = oscillation
 Relations = Iterator[tuple[Any, str, Any]]

@@ -13,7 +13,6 @@ from mpmath import mpf
 from scipy.stats import binom
 
 from theory import markov
-from theory.families.g_survival import swap_law
 from theory.families.sequence_symbols import (
     chernoff_rate,
     contraction,
@@ -26,6 +25,7 @@ from theory.families.sequence_symbols import (
 )
 from theory.steps import Method, StepFailedError, argument, computed, identity
 from theory.theorem import Counterexample, Status, Theorem, Witness, at_most
+from theory.trees import swap_law
 
 Matrix = list[list[Fraction]]
 Vector = list[Fraction]

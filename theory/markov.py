@@ -18,22 +18,6 @@ from scipy.sparse.csgraph import shortest_path
 Array = npt.NDArray[np.float64]
 
 
-def stochastic(name: str, kernel: npt.ArrayLike) -> Array:
-    """``kernel`` as a checked float64 array whose last axis holds probability vectors.
-
-    Raises
-    ------
-    ValueError
-        If an entry is negative or not finite, or a row does not sum to 1 within 1e-9.
-    """
-    array = np.asarray(kernel, dtype=np.float64)
-    if array.ndim == 0 or not np.isfinite(array).all() or (array < 0).any():
-        raise ValueError(f"{name} must hold finite probabilities >= 0")
-    if not np.allclose(array.sum(-1), 1.0, rtol=0, atol=1e-9):
-        raise ValueError(f"{name} must have rows that sum to 1, got sums {array.sum(-1)}")
-    return array
-
-
 def leak(dense: Array, perturbed: Array) -> Array:
     """Total variation of the next-token laws after each token, shape ``(k,)``."""
     return 0.5 * np.abs(dense - perturbed).sum(-1)

@@ -164,12 +164,6 @@ def test_supports_that_differ_have_infinite_diameter():
     assert markov.hilbert_diameter(np.array([[1.0, 0.0], [0.5, 0.5]])) == math.inf
 
 
-@pytest.mark.parametrize("bad", [[[0.5, 0.6]], [[-0.1, 1.1]], [[math.nan, 1.0]]])
-def test_what_is_not_stochastic_is_refused(bad):
-    with pytest.raises(ValueError, match="dense must"):
-        markov.stochastic("dense", bad)
-
-
 @pytest.mark.parametrize("push", [1e-9, 0.01, 0.3])
 def test_dobrushin_saturation_is_attained_by_a_steady_push(push):
     """Contraction 1/2, both rows moved the same way: drift adds up to push (1 - 2^-n)/(1 - 1/2)."""

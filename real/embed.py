@@ -56,7 +56,7 @@ def cosine_scores(queries: Tensor, documents: Tensor) -> Tensor:
 
 
 def partner_ranks(scores: Tensor) -> Tensor:
-    """Rank of document i for query i, int64 ``(n,)``, from scores ``(n, n)``; 1 is best, ties count against."""
+    """Rank of document i for query i, int64 ``(n,)``, from scores ``(n, n)``; 1 is best, ties count last."""
     return (scores >= scores.diagonal().unsqueeze(1)).sum(1)
 
 

@@ -25,6 +25,7 @@ from scipy.stats import binomtest
 from real.cache import cache_folder
 from real.calibration import Calibration
 from real.load import LanguageModel
+from real.retrieval import RETRIEVAL, retrieval_rows
 from real.tasks.harness import CHOICE_ONLY, harness_task
 from real.tasks.items import TASKS, task
 from real.texts import opening_tokens
@@ -50,8 +51,9 @@ def evaluate(
     """Yield one table of items for the dense model and one for every spec.
 
     Columns: model, spec, task, item, prediction, correct (score of the item in [0, 1]). ``tasks`` are names
-    in ``TASKS`` or of the harness. With ``choice_only`` the dense model also answers every shipped
-    multiple-choice task without seeing the question. Answers are kept in ``folder`` (default: the cache).
+    in ``TASKS``, "retrieval" (nDCG@10) or names of the harness. With ``choice_only`` the dense model also
+    answers every shipped multiple-choice task without seeing the question. Answers are kept in ``folder``
+    (default: the cache).
     """
     if not tasks:
         raise ValueError(f"tasks are empty: name at least one of {', '.join(TASKS)}")
@@ -68,10 +70,10 @@ def evaluate(
 
 def _task_manager(tasks: Sequence[str]) -> TaskManager:
     """The harness' index of its own tasks; reading it takes a while, so only if one of them is asked for."""
-    others = [name for name in tasks if name not in TASKS]
+    others = [name for name in tasks if name not in TASKS and name != RETRIEVAL]
     manager = TaskManager(include_defaults=bool(others))
     for name in others:
-        lookup("task", name, dict.fromkeys([*TASKS, *manager.all_tasks]))
+        lookup("task", name, dict.fromkeys([*TASKS, RETRIEVAL, *manager.all_tasks]))
     return manager
 
 
@@ -86,6 +88,10 @@ def _run(
 ) -> pd.DataFrame:
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
+    asked = [name for name in tasks if name != RETRIEVAL]
+    rows = retrieval_rows(lm, limit) if RETRIEVAL in tasks else []
+    if not asked:
+        return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
     harness: Any = HFLM(
         pretrained=lm.model,
         tokenizer=copy.deepcopy(lm.tokenizer),  # the harness sets padding on it
@@ -95,7 +101,7 @@ def _run(
     )
     results = lm_eval.simple_evaluate(
         model=harness,
-        tasks=[_harness_task(name) for name in tasks],
+        tasks=[_harness_task(name) for name in asked],
         limit=limit,
         use_cache=str(folder / _key(lm, spec)),
         bootstrap_iters=0,
@@ -103,7 +109,7 @@ def _run(
         task_manager=manager,
     )
     assert results is not None
-    rows = [row for name in tasks for row in _rows(name, results["samples"][name])]
+    rows += [row for name in asked for row in _rows(name, results["samples"][name])]
     return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
 
 
@@ -143,8 +149,9 @@ def _prediction(sample: dict[str, Any]) -> str:
 def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
     """One row per spec and task: score with Wilson interval, flips against dense, agreement.
 
-    Columns: n, score, lower, upper (Wilson), change, change_lower, change_upper (paired bootstrap over
-    items), right_to_wrong, wrong_to_right (counts), agreement (share of equal answers), chance, choice_only.
+    Columns: n, score, lower, upper (Wilson; bootstrap for graded scores), change, change_lower, change_upper
+    (paired bootstrap over items), right_to_wrong, wrong_to_right (counts), agreement (share of equal
+    answers), chance, choice_only.
     """
     dense = items[items.spec == DENSE].set_index(["task", "item"])
     random = np.random.default_rng(seed)
@@ -156,15 +163,15 @@ def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.Dat
         change = group.correct.to_numpy() - before.correct.to_numpy()
         resampled = change[random.integers(len(change), size=(_RESAMPLES, len(change)))].mean(1)
         limits = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
-        wilson = binomtest(round(group.correct.sum()), len(group)).proportion_ci(level, method="wilson")
+        lower, upper = _score_limits(group.correct.to_numpy(), level, random)
         rows.append(
             {
                 "spec": spec,
                 "task": name,
                 "n": len(group),
                 "score": group.correct.mean(),
-                "lower": wilson.low,
-                "upper": wilson.high,
+                "lower": lower,
+                "upper": upper,
                 "change": change.mean(),
                 "change_lower": limits[0],
                 "change_upper": limits[1],
@@ -176,6 +183,18 @@ def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.Dat
             }
         )
     return pd.DataFrame(rows)
+
+
+def _score_limits(
+    scores: np.ndarray[Any, Any], level: float, random: np.random.Generator
+) -> tuple[float, float]:
+    """Wilson's interval of a share; a bootstrap over items where scores lie between 0 and 1."""
+    if set(np.unique(scores)) <= {0.0, 1.0}:
+        wilson = binomtest(int(scores.sum()), len(scores)).proportion_ci(level, method="wilson")
+        return float(wilson.low), float(wilson.high)
+    means = scores[random.integers(len(scores), size=(_RESAMPLES, len(scores)))].mean(1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def _choice_only(items: pd.DataFrame, name: str) -> float | None:

@@ -59,7 +59,7 @@ def generated_hidden(lm: LanguageModel, samples: Samples) -> tuple[Tensor, Tenso
     # Rows of like length share a batch, cut to its longest row: less padding to compute.
     order = samples.lengths.argsort()
     parts: dict[int, Tensor] = {}
-    for batch in order.split(16):
+    for batch in torch.split(order, 16):
         width = int(samples.lengths[batch].max())
         hidden = final_hidden(lm, samples.tokens[batch, :width])
         for index, states in zip(batch.tolist(), hidden, strict=True):

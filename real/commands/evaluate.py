@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from real.load import load
+from real.load import load, load_encoder
+from real.registry import ENCODERS
 from real.spec import parse_spec
 from real.variants import names_checkpoint
 from theory.files import atomic_path
@@ -22,7 +23,7 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="smollm2-135m, gemma3-270m, a hub id or a local folder")],
     specs: Annotated[list[str], typer.Argument(help="pruning specs or other checkpoints")],
     tasks: Annotated[
-        str, typer.Option(help="comma-separated; shipped tasks or names of the harness")
+        str, typer.Option(help="comma-separated: shipped tasks, retrieval, or names of the harness")
     ] = DEFAULT,
     limit: Annotated[int | None, typer.Option(help="items per task")] = None,
     batch_size: Annotated[int, typer.Option()] = 16,
@@ -38,7 +39,7 @@ def evaluate(
         if not names_checkpoint(spec):
             parse_spec(spec)
     names = [name.strip() for name in tasks.split(",") if name.strip()]
-    lm = load(model, device, dtype)
+    lm = (load_encoder if model in ENCODERS else load)(model, device, dtype)
     found = pd.concat(tables(lm, specs, names, limit=limit, batch_size=batch_size), ignore_index=True)
     if csv_file:
         with atomic_path(csv_file) as partial:

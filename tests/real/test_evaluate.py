@@ -7,10 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
+from real.embed import cosine_scores, embed, ndcg_at_10, partner_ranks
 from real.evaluate import evaluate, summarise
 from real.load import LanguageModel
 from real.prompting import encode_prompt
+from real.retrieval import _halves
 from real.tasks import TASKS, task
+from real.texts import passages
 from theory.names import UnknownNameError
 
 CHOSEN = ["agreement", "copy-1"]
@@ -117,3 +120,15 @@ def test_bad_requests_are_one_sentence(tiny_lm: LanguageModel, monkeypatch: pyte
         list(evaluate(tiny_lm, [], ["helaswag"]))
     with pytest.raises(UnknownNameError, match=r"nearest valid names: .*wikidata-choice"):
         list(evaluate(tiny_lm, [], ["wikidata-choices"]))
+
+
+def test_retrieval_by_library_is_retrieval_by_hand(tiny_lm: LanguageModel, tmp_path: Path) -> None:
+    dense, same, pruned = evaluate(tiny_lm, ["attn:0", "mlp:1"], ["retrieval"], limit=20, folder=tmp_path)
+    halves = [_halves(text) for text in passages("retrieval")[:20]]
+    scores = cosine_scores(*(embed(tiny_lm, list(side)) for side in zip(*halves, strict=True)))
+    by_hand = ndcg_at_10(partner_ranks(scores))
+    assert dense.correct.to_numpy() == pytest.approx(by_hand.numpy())
+    assert (dense.correct == same.correct).all()
+    summary = summarise(pd.concat([dense, same, pruned]))
+    assert (summary.lower <= summary.score).all()
+    assert (summary.score <= summary.upper).all()

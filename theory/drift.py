@@ -37,7 +37,9 @@ class Drift(TensorTable):
     cosdist_z: Tensor
     """1 - cos(z, z'), which depends on the offset of the logits; nan if exactly one of the two is zero."""
     cosdist_z_centred: Tensor
-    """1 - cos of the logits less their means (1 - Pearson); nan if exactly one of the two is constant."""
+    """1 - cos of the logits less their means (1 - Pearson); nan if exactly one of the two is constant.
+
+    Values below 1e-24 or so lose digits, because rounding the mean of the logits turns them a little."""
     oscillation: Tensor
     """R = max delta - min delta, the Hilbert projective distance of p and q."""
     rho_plus: Tensor

@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from theory.rows import Pair
-from theory.stable import below, choose, dot, exponential_gap, jensen_shannon_gap, log_mean_exp
+from theory.stable import (
+    below,
+    choose,
+    dot,
+    exponential_gap,
+    jensen_shannon_gap,
+    log_mean_exp,
+    two_difference,
+)
 from theory.vectors import centred, geometry
 
 Columns = dict[str, Tensor]
@@ -81,7 +89,7 @@ def _statistics(pair: Pair) -> Columns:
 
 def _spread(pair: Pair) -> Columns:
     """Range and variances of delta; each variance is taken about the heaviest token of its own weights."""
-    y, y_perturbed = pair.dense.y, pair.perturbed.y
+    y, both = pair.dense.y, _summed_exponents(pair)
     anchored = pair.delta_from(pair.dense.top)
     above_least = pair.delta_from(anchored.argmin(-1, keepdim=True))
     below_most = pair.delta_from(anchored.argmax(-1, keepdim=True)).neg_()
@@ -90,8 +98,8 @@ def _spread(pair: Pair) -> Columns:
         "p": p,
         "q": q,
         "r": torch.softmax(2 * y, -1),
-        "w": torch.softmax(y + y_perturbed, -1),
-        "g": torch.softmax(0.5 * (y + y_perturbed), -1),
+        "w": torch.softmax(both, -1),
+        "g": torch.softmax(0.5 * both, -1),
         "u": torch.full_like(y, 1 / y.shape[-1]),
     }
     columns = {f"var_{name}": _variance(pair, weight) for name, weight in weights.items()}
@@ -104,6 +112,13 @@ def _spread(pair: Pair) -> Columns:
         "rho_plus": log_mean_exp(log_q, below_most, log_p).squeeze(-1),
         "rho_minus": log_mean_exp(log_p, above_least, log_q).squeeze(-1),
     }
+
+
+def _summed_exponents(pair: Pair) -> Tensor:
+    """(z + z')/T less its largest, rounded only after an exact sum: p*q may balance huge exponents."""
+    high, low = two_difference(pair.z_perturbed, -pair.z)
+    top = high.argmax(-1, keepdim=True)
+    return ((high - high.gather(-1, top)) + (low - low.gather(-1, top))) / pair.temperature
 
 
 def _variance(pair: Pair, weights: Tensor) -> Tensor:

@@ -30,9 +30,9 @@ class _Doubt:
         self._scales: list[Tensor] = []
 
     def check(self, result: Tensor, scale: Tensor) -> Tensor:
-        """Return ``result``, a difference of terms of size ``scale``, each ``(rows, ...)``."""
-        self._results.append(result.reshape(len(result), -1))
-        self._scales.append(scale.reshape(len(scale), -1))
+        """Return ``result``, a difference of terms of size ``scale``, each ``(rows,)`` or ``(rows, k)``."""
+        self._results.append(result.unsqueeze(-1) if result.ndim == 1 else result)
+        self._scales.append(scale.unsqueeze(-1) if scale.ndim == 1 else scale)
         return result
 
     def rows(self) -> Tensor:

@@ -53,25 +53,33 @@ def vector_columns(x: Sequence[float], y: Sequence[float]) -> dict[str, Number]:
     norm = _dot(x, x)
     if norm == 0:
         ratio = mp.nan if any(d) else mpf(0)
-        return dict(
-            cosdist=cosine_distance(x, y), orthogonal_sq=ratio, parallel=ratio, norm_sq=norm, relative_sq=ratio
-        )
-    parallel = _dot(d, x) / norm
-    across = [v - parallel * u for v, u in zip(d, x, strict=True)]
-    return dict(
-        cosdist=cosine_distance(x, y),
-        orthogonal_sq=_dot(across, across) / norm,
-        parallel=parallel,
-        norm_sq=norm,
-        relative_sq=_dot(d, d) / norm,
-    )
+        parallel = across = relative = ratio
+    else:
+        parallel = _dot(d, x) / norm
+        rest = [v - parallel * u for v, u in zip(d, x, strict=True)]
+        across, relative = _dot(rest, rest) / norm, _dot(d, d) / norm
+    return {
+        "cosdist": cosine_distance(x, y),
+        "orthogonal_sq": across,
+        "parallel": parallel,
+        "norm_sq": norm,
+        "relative_sq": relative,
+    }
 
 
-def drift_columns(logits: Sequence[float], perturbed: Sequence[float], temperature: float = 1.0) -> dict[str, Number]:
-    """The numeric columns of a ``Drift`` (all but options and constants), at a precision the inputs call for."""
+def drift_columns(
+    logits: Sequence[float], perturbed: Sequence[float], temperature: float = 1.0
+) -> dict[str, Number]:
+    """The numeric columns of a ``Drift`` (all but options and constants), to a precision the inputs call for.
+
+    What cancels down to the last digits worked with is 0.
+    """
     spread = max(max(v) - min(v) for v in (logits, perturbed)) / temperature
-    with mpmath.workdps(80 + int(2.2 * min(spread, 800) / 2.3)):
-        return _drift_columns([mpf(v) for v in logits], [mpf(v) for v in perturbed], mpf(temperature))
+    digits = 80 + int(2.2 * min(spread, 800) / 2.3)
+    with mpmath.workdps(digits):
+        columns = _drift_columns([mpf(v) for v in logits], [mpf(v) for v in perturbed], mpf(temperature))
+        noise = mpf(10) ** (20 - digits)
+        return {name: mpf(0) if abs(value) < noise else value for name, value in columns.items()}
 
 
 def _drift_columns(z: list[Number], w: list[Number], t: Number) -> dict[str, Number]:

@@ -10,8 +10,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from mpmath import mpf
 
-from tests.theory.adversarial import pairs
-from theory import catalogue
+from tests.theory.adversarial import DTYPES, pairs
+from theory import catalogue, enclose
 from theory.certify import certify
 from theory.formula import Formula
 from theory.instances import Instance
@@ -49,6 +49,23 @@ def test_every_certificate_encloses_the_exact_value(
             names = {name for bound in claim.bounds for name in bound.statistics}
             bounds = certify(claim, enclosed(instance, names))
             assert bounds.lower.item() <= truth <= bounds.upper.item(), theorem
+
+
+@settings(max_examples=40)
+@given(
+    pair=pairs(dtypes=DTYPES, gaps=(0.0, 1e-3, 1.0, 10.0, 100.0), changes=(1e-9, 1e-3, 0.1, 1.0, 5.0, 30.0))
+)
+@example(pair=(torch.tensor([0.0, 0.0]), torch.tensor([1e-7, 0.0])))
+def test_certificates_from_floats_enclose_the_exact_value(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """Logits of any dtype -> enclosed statistics -> certified bounds, against the exact numbers."""
+    statistics = enclose(*pair)
+    with mpmath.workdps(DIGITS):
+        instance = exact_instance(pair)
+        moved = len(set(instance.delta)) > 1
+        for quantity in ("kl", "cosdist_p", "tv"):
+            truth = instance.column(quantity) if moved else mpf(0)
+            found = best_interval(statistics, quantity)
+            assert found.lower.item() <= truth <= found.upper.item(), (quantity, found.winners)
 
 
 @given(st.floats(1e-12, 1e4))

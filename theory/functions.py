@@ -54,8 +54,8 @@ class Stable(sp.Function):
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         arguments = ", ".join(printer.doprint(argument) for argument in self.args)
-        power = f"^{{{exp}}}" if exp else ""
-        return rf"{self.latex_name}{power}\left({arguments}\right)"
+        name = rf"{{{self.latex_name}}}^{{{exp}}}" if exp else self.latex_name
+        return rf"{name}\left({arguments}\right)"
 
 
 MAGNITUDES = (

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import sympy as sp
 
+from theory.function_accuracy import stable_functions
 from theory.functions import Expression
 from theory.steps import Step
 from theory.symbols import latex_names
@@ -103,6 +104,20 @@ def section(theorem: Theorem) -> str:
     return "\n".join(lines)
 
 
+def glossary() -> str:
+    """The definitions of the functions that the formulas use."""
+    entries = []
+    for function in stable_functions():
+        letters = sp.symbols("x y z" if function.nargs == {3} else "x y", positive=True)[
+            : max(function.nargs)
+        ]
+        value = f"{formula(function(*letters))} &= {formula(function.definition(*letters))}"
+        entries.append(value)
+    lines = "\\\\\n".join(entries)
+    return f"\\section*{{Functions}}\n\\begin{{align*}}\n{lines}\n\\end{{align*}}"
+
+
 def document(theorems: Iterable[Theorem]) -> str:
     """A document that compiles by itself."""
-    return "\n\n".join([_PREAMBLE, *(section(theorem) for theorem in theorems), r"\end{document}"]) + "\n"
+    sections = (section(theorem) for theorem in theorems)
+    return "\n\n".join([_PREAMBLE, *sections, glossary(), r"\end{document}"]) + "\n"

@@ -32,7 +32,8 @@ class Matrix:
     @property
     def view(self) -> Tensor:
         """``(outputs, inputs)``."""
-        weight = self.parameter.data if self.expert is None else self.parameter.data[self.expert]
+        weight = self.parameter.detach()  # not .data: writes must show in the parameter's version counter
+        weight = weight if self.expert is None else weight[self.expert]
         return weight.T if self.transposed else weight
 
 

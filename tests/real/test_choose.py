@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+import real.choose
 from real.anatomy import anatomy
 from real.calibration import calibration_rows
 from real.choose import choose_sublayers, cosine_distances, divergences
 from real.drop import Part, dropped
+from real.pruning import pruned
 from real.spec import parse_spec
 from tests.real.families import LAYERS, TRANSFORMERS, language_model, some_tokens
 
@@ -54,6 +56,19 @@ def test_most_similar_go_first() -> None:
     assert len(chosen.parts) == 4
     assert sorted(chosen.scores, key=chosen.scores.__getitem__)[:4] == list(chosen.parts)
     assert len(chosen.scores) == 2 * LAYERS
+
+
+def test_similarities_are_remembered_until_the_model_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm, parts = language_model("llama"), [Part(1, "attn"), Part(1, "mlp"), Part(2, "block")]
+    first = cosine_distances(lm, TOKENS, parts)
+    with monkeypatch.context() as patch:
+        patch.setattr(real.choose, "stream", lambda *_: pytest.fail("a second forward pass"))
+        assert cosine_distances(lm, TOKENS, parts) == first
+    with dropped(anatomy(lm.model), [Part(0, "attn")]):
+        assert cosine_distances(lm, TOKENS, parts) != first
+    with pruned(lm, "magnitude:50%"):
+        assert cosine_distances(lm, TOKENS, parts) != first
+    assert cosine_distances(lm, TOKENS, parts) == first
 
 
 def test_greedy_takes_the_best_partner_not_the_best_alone() -> None:

@@ -119,8 +119,10 @@ def test_streaming_in_small_slices_changes_nothing(name: str, monkeypatch: pytes
     torch.testing.assert_close(next(trace_joint(lm, ["attn:[1]"], TOKENS)).logits.tv, joint.logits.tv)
 
 
-def test_one_forward_pass_and_shared_head_products() -> None:
-    lm = language_model("llama")
+@pytest.mark.parametrize(("name", "points"), [("llama", 2 * LAYERS + 1), ("phi", 3 * LAYERS)])
+def test_one_forward_pass_and_shared_head_products(name: str, points: int) -> None:
+    """Sequential: neighbours share a residual point. Parallel: both sublayers of a layer share its output."""
+    lm = language_model(name)
     anatomy(lm.model)
     layers, products = [], []
     handles = [
@@ -132,7 +134,7 @@ def test_one_forward_pass_and_shared_head_products() -> None:
         handle.remove()
     assert len(traces) == 2 * LAYERS
     assert len(layers) == 1
-    assert len(products) == 2 * LAYERS + 1
+    assert len(products) == points
 
 
 def test_chosen_positions_are_rows_of_the_whole_trace() -> None:

@@ -21,6 +21,7 @@ from torch import Tensor
 from theory.formula import interval_code, interval_function
 from theory.functions import elementary
 from theory.interval_arithmetic import Interval, interval, lower_float, upper_float
+from theory.symbols import QUANTITIES
 from theory.theorem import Bound, CertifiedBound, Claim
 
 Statistics: TypeAlias = Mapping[str, Any]
@@ -28,6 +29,7 @@ Statistics: TypeAlias = Mapping[str, Any]
 PRECISIONS = (256, 768, 2304)
 """Working precisions in bits, tried until the enclosure is narrow."""
 NARROW = 2.0**-60
+_ANY = (0.0, math.inf)
 
 
 def certify(claim: Claim, statistics: Statistics) -> CertifiedBound:
@@ -43,7 +45,8 @@ def certify(claim: Claim, statistics: Statistics) -> CertifiedBound:
     -------
     CertifiedBound
         Tensors of the statistics' common shape.  Where a bound's hypothesis is not certain, or the claim
-        has no bound on a side, the answer there is 0 or infinity.
+        has no bound on a side, the answer there is infinity, or 0 below (-infinity for quantities that may be
+        negative).
 
     Raises
     ------
@@ -52,16 +55,19 @@ def certify(claim: Claim, statistics: Statistics) -> CertifiedBound:
     """
     names = sorted({name for bound in claim.bounds for name in bound.statistics})
     rows, shape = _rows(names, statistics)
-    lower = [certified_value(claim.lower, row) if claim.lower else 0.0 for row in rows]
+    least = 0.0 if claim.measurable and claim.quantity.is_nonnegative else -math.inf
+    lower = [max(least, certified_value(claim.lower, row)) if claim.lower else least for row in rows]
     upper = [certified_value(claim.upper, row) if claim.upper else math.inf for row in rows]
+    if set(claim.measured.symbols) <= QUANTITIES:  # no oscillation: p = q, and every divergence is exactly 0
+        upper = [
+            0.0 if row.get("oscillation", _ANY)[1] == 0.0 else x for row, x in zip(rows, upper, strict=True)
+        ]
     return CertifiedBound(_tensor(lower, shape), _tensor(upper, shape))
 
 
 def certified_value(bound: Bound, row: Mapping[str, tuple[float, float]]) -> float:
     """One certified number, for statistics enclosed by ``row``."""
-    trivial = 0.0 if bound.side == "lower" else math.inf
-    if row.get("oscillation", (0.0, 1.0))[1] == 0.0:
-        return 0.0  # no oscillation: p = q, and every quantity is exactly 0
+    trivial = bound.trivial
     if bound.when is not None and not _certain(bound.when, row):
         return trivial
     outward = [_outward(bound, name, row[name]) for name in bound.symbols]
@@ -70,7 +76,7 @@ def certified_value(bound: Bound, row: Mapping[str, tuple[float, float]]) -> flo
     value = _narrow_enclosure(bound.expression, outward)
     if value is None:
         return trivial
-    return max(0.0, lower_float(value)) if bound.side == "lower" else upper_float(value)
+    return lower_float(value) if bound.side == "lower" else upper_float(value)
 
 
 def _outward(bound: Bound, name: str, enclosure: tuple[float, float]) -> tuple[float, float]:

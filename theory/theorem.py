@@ -66,7 +66,7 @@ class Bound(Formula):
 
     @property
     def trivial(self) -> float:
-        """The value that says nothing: quantities are non-negative."""
+        """The value that says nothing."""
         return np.inf if self.side == "upper" else -np.inf
 
     @cached_property

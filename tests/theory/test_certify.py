@@ -83,6 +83,14 @@ def test_no_oscillation_certifies_zero() -> None:
     assert (bounds.lower.item(), bounds.upper.item()) == (0.0, 0.0)
 
 
+def test_a_quantity_of_either_sign_is_not_cut_off_at_zero() -> None:
+    """A token's log-ratio may fall by almost R (H3): a certified lower bound of 0 would be false."""
+    claim = catalogue["H3"].claims[0]
+    names = {name for bound in claim.bounds for name in bound.statistics}
+    statistics = {name: 1.0 if name == "oscillation" else 0.5 for name in names}
+    assert catalogue["H3"].certify(statistics).lower.item() < -0.4
+
+
 def test_a_wide_enclosure_is_used_at_its_outward_end() -> None:
     bounds = catalogue["B5"].certify({"oscillation": (1.0, 2.0)})
     assert bounds.upper.item() >= float(catalogue["B5"].upper(oscillation=2.0))

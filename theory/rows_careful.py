@@ -27,7 +27,7 @@ Columns = dict[str, Tensor]
 
 def careful_rows(pair: Pair) -> Columns:
     """All measured columns of ``(rows, V)`` logits; each is ``(rows,)``."""
-    return _divergences(pair) | _statistics(pair) | _spread(pair) | _logit_vectors(pair)
+    return _divergences(pair) | shape_columns(pair) | _spread(pair) | _logit_vectors(pair)
 
 
 def _divergences(pair: Pair) -> Columns:
@@ -72,17 +72,14 @@ def _cosine_distance(pair: Pair, x: Tensor) -> Tensor:
     return 0.5 * dot(torch.exp(torch.maximum(log_r, log_r_q)), lost * lost)
 
 
-def _statistics(pair: Pair) -> Columns:
-    p = pair.dense.probs
-    r = torch.softmax(2 * pair.dense.y, -1)
+def shape_columns(pair: Pair) -> Columns:
+    """The columns about p or q alone that :class:`Softmax` holds already."""
     return {
         "p_max": pair.dense.p_max,
         "p_rest": pair.dense.p_rest,
         "entropy": pair.dense.entropy,
         "entropy_perturbed": pair.perturbed.entropy,
         "margin": pair.dense.margin,
-        "gini_p": dot(p, p),
-        "gini_r": dot(r, r),
         "top1_agree": (pair.dense.top == pair.perturbed.top).squeeze(-1),
     }
 
@@ -106,6 +103,7 @@ def _spread(pair: Pair) -> Columns:
     for name in ("p", "r"):
         columns[f"low_{name}"] = 0.0 - dot(weights[name], above_least)
         columns[f"high_{name}"] = dot(weights[name], below_most)
+        columns[f"gini_{name}"] = dot(weights[name], weights[name])
     log_p, log_q = pair.dense.log_probs, pair.perturbed.log_probs
     return columns | {
         "oscillation": above_least.amax(-1),

@@ -61,6 +61,7 @@ def geometry(x: Tensor, y: Tensor, high: Tensor, low: Tensor) -> Geometry:
     length = torch.sqrt(along * along + b_sq)
     cosdist = torch.where(along > 0, b_sq / (length * (length + along)), 1 - along / length)
 
+    relative_sq = torch.where(norm_sq == 0, torch.nan, relative_sq)
     still = (x == 0).all(-1) & (y == 0).all(-1)
     ratios = (cosdist, orthogonal_sq, parallel, relative_sq)
     cosdist, orthogonal_sq, parallel, relative_sq = (

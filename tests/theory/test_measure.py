@@ -93,7 +93,7 @@ def test_every_column_on_shrinkable_pairs(pair: tuple[Tensor, Tensor], temperatu
     agrees(*pair, temperature)
 
 
-@pytest.mark.parametrize("scale", [1e-9, 1e-6, 1e-3, 0.03, 0.3, 3.0])
+@pytest.mark.parametrize("scale", [1e-9, 1e-6, 1e-3, 3e-3, 0.01, 0.03, 0.3, 3.0])
 def test_both_ways_of_computing_a_row_agree(scale: float) -> None:
     generator = torch.Generator().manual_seed(0)
     logits = 3 * torch.randn(8, 3000, generator=generator, dtype=torch.float64)
@@ -101,13 +101,15 @@ def test_both_ways_of_computing_a_row_agree(scale: float) -> None:
     fast, doubtful = fast_rows(Pair(logits, perturbed, 1.0))
     careful = careful_rows(Pair(logits, perturbed, 1.0))
     assert set(fast) == set(careful)
-    if scale >= 0.3:
+    if scale >= 0.03:
         assert not doubtful.any(), "the fast way must serve ordinary drift"
     if scale <= 1e-6:
         assert doubtful.all()
     for name, values in careful.items():
         sound = ~doubtful
-        torch.testing.assert_close(fast[name][sound], values[sound], rtol=1e-11, atol=0)
+        torch.testing.assert_close(
+            fast[name][sound], values[sound], rtol=TOLERANCE, atol=1e-15 * (name == "parallel")
+        )
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1e-4, 0.3])

@@ -29,11 +29,11 @@ class ExactDraw:
     """All columns of one pair of logits ``(V,)`` by definition, at enough digits to resolve every atom."""
 
     def __init__(self, logits: Sequence[float], perturbed: Sequence[float], temperature: float) -> None:
-        spread = max(logits) - min(logits) + max(perturbed) - min(perturbed)
+        spread = max(max(logits) - min(logits), max(perturbed) - min(perturbed))
         # Divergences are differences of numbers near 1 whose result may be as small as the square of an
-        # atom or of delta; four times the atoms' digits cover fourth powers (gini_r).
+        # atom, or of delta; formulas lose as much again of delta.
         smallest = min((abs(b - a) for a, b in zip(logits, perturbed, strict=True) if a != b), default=1.0)
-        lost = 4 * spread / temperature / math.log(10) + 4 * max(0.0, -math.log10(smallest / temperature))
+        lost = 2 * spread / temperature / math.log(10) + 4 * max(0.0, -math.log10(smallest / temperature))
         self._known: dict[str, Number] = {}
         self.digits = min(MAX_DIGITS, DIGITS + int(lost))
         with mpmath.workdps(self.digits):

@@ -16,10 +16,11 @@ from theory.families import catalogue
 from theory.measure import measure
 from theory.theorem import Claim, Theorem, column
 
+Mask = NDArray[np.bool_]
+MOVED = 0.1
+"""Smallest slacks are taken over oscillations from here on: as R goes to 0 most bounds become equalities."""
 NOTHING = 1e-40
 """A divergence below this at oscillation 0 is the rounding of p = q."""
-WORST_SLACK = -1e-300
-"""Below this a float64 slack is negative, not merely the rounding of an underflow."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def held_claims() -> tuple[Held, ...]:
 def hold(tally: Tally, draws: Draws) -> list[dict[str, object]]:
     """Add one batch of draws to ``tally``; return a record of every confirmed violation."""
     drift = measure(draws.logits, draws.perturbed, draws.temperature)
-    still = (drift.oscillation == 0).numpy()
+    still, moved = (drift.oscillation == 0).numpy(), (drift.oscillation >= MOVED).numpy()
     judge = cache(partial(exact_row, draws))
     checks = check(drift)
     found: list[dict[str, object]] = []
@@ -68,23 +69,22 @@ def hold(tally: Tally, draws: Draws) -> list[dict[str, object]]:
         upper = np.full(quantity.shape, np.inf) if result.upper_slack is None else result.upper_slack.numpy()
         lower = np.full(quantity.shape, np.inf) if result.lower_slack is None else result.lower_slack.numpy()
         tally.draws[index] += int((np.isfinite(upper) | np.isfinite(lower) | flagged).sum())
-        suspicious = (np.minimum(upper, lower) < WORST_SLACK) | flagged
-        tally.suspicious[index] += int(suspicious.sum())
+        tally.suspicious[index] += int(flagged.sum())
         broken = [row for row in np.flatnonzero(flagged).tolist() if violated(held.claim, judge(row))]
         tally.violations[index] += len(broken)
         found += [_record(held, draws, row) for row in broken]
         with np.errstate(invalid="ignore"):
-            _add_tightness(tally, index, "upper", quantity, quantity + upper, ~flagged)
-            _add_tightness(tally, index, "lower", quantity - lower, quantity, ~flagged)
+            _add_tightness(tally, index, "upper", quantity, quantity + upper, ~flagged, moved)
+            _add_tightness(tally, index, "lower", quantity - lower, quantity, ~flagged, moved)
     return found
 
 
 def _add_tightness(
-    tally: Tally, index: int, side: str, small: Array, large: Array, sound: NDArray[np.bool_]
+    tally: Tally, index: int, side: str, small: Array, large: Array, sound: Mask, moved: Mask
 ) -> None:
     """Ratios of the smaller to the larger side; a bound that rounding pushed past the truth counts as 1."""
     said = sound & np.isfinite(small) & np.isfinite(large) & (large > 0)
-    tally.add_tightness(index, side, np.clip(small[said] / large[said], 0.0, 1.0))
+    tally.add_tightness(index, side, np.clip(small[said] / large[said], 0.0, 1.0), moved[said])
 
 
 def _add_estimate(tally: Tally, index: int, quantity: Array, estimate: Array) -> None:

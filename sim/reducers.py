@@ -87,12 +87,10 @@ class Tally:
             moments=merge_moments(self.moments, other.moments),
         )
 
-    def add_tightness(self, claim: int, side: str, ratio: Array) -> None:
-        """Record the ratios of one claim's upper or lower side; all in [0, 1] up to rounding."""
-        if ratio.size == 0:
-            return
+    def add_tightness(self, claim: int, side: str, ratio: Array, moved: NDArray[np.bool_]) -> None:
+        """Record ratios in [0, 1] of a claim's upper or lower side; the extreme only where ``moved``."""
         tightest, histogram = getattr(self, f"tightest_{side}"), getattr(self, f"histogram_{side}")
-        tightest[claim] = max(tightest[claim], ratio.max())
+        tightest[claim] = ratio[moved].max(initial=tightest[claim])
         bins = len(TIGHTNESS_EDGES) - 1
         index = np.clip((ratio * bins).astype(np.int64), 0, bins - 1)
         histogram[claim] += np.bincount(index, minlength=bins)

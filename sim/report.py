@@ -49,15 +49,15 @@ class SweepReport:
         """One row per claim, of one vocabulary size or of all.
 
         Columns: claim, theorem, name, status, draws, violations, rounding (suspicious draws that high
-        precision cleared), slack_upper and slack_lower (smallest relative slack, NaN without that side),
-        tightness_median and tightness_99 (of the upper side, or of the lower where there is no upper),
-        estimate_median (of estimate/quantity), estimate_correlation (of the logarithms).
+        precision cleared), slack_upper and slack_lower (smallest relative slack at R >= 0.1, NaN without
+        that side), tightness_median and tightness_99 (of the upper side, or of the lower where there is no
+        upper), estimate_median (of estimate/quantity), estimate_correlation (of the logarithms).
         """
         tally = self.total() if vocabulary is None else self.tallies[vocabulary]
         return pd.DataFrame([_row(tally, index) for index in range(len(tally.draws))])
 
     def by_theorem(self) -> pd.DataFrame:
-        """One row per theorem: draws, violations, rounding, smallest relative slack."""
+        """One row per theorem: draws, violations, rounding, smallest relative slack at R >= 0.1."""
         frame = self.frame()
         frame["slack"] = frame[["slack_upper", "slack_lower"]].min(axis=1)
         grouped = frame.groupby(["theorem", "name", "status"], sort=False)

@@ -38,7 +38,7 @@ def test_cost_per_draw_and_time_of_the_full_run() -> None:
         total += cost * allotment[vocabulary]
         relative = 1e6 * cost / (FLAT_COST + vocabulary)
         print(
-            f"V={vocabulary:>6}: {1e6 * cost:10.1f} us per draw ({relative:.2f} us per unit of allotted cost), "
+            f"V={vocabulary:>6}: {1e6 * cost:10.1f} us per draw ({relative:.2f} per allotted cost), "
             f"{allotment[vocabulary]:>11,} of 1e8 draws"
         )
     print(f"1e8 draws: {total / 3600:.2f} core hours")

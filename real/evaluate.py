@@ -12,6 +12,8 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from scipy.stats import binomtest
 from real.cache import cache_folder
 from real.calibration import Calibration
 from real.load import LanguageModel
+from real.progress import say, track
 from real.retrieval import RETRIEVAL, retrieval_rows
 from real.tasks.harness import CHOICE_ONLY, harness_task
 from real.tasks.items import TASKS, task
@@ -62,8 +65,9 @@ def evaluate(
     manager = _task_manager(tasks)
     folder = folder or cache_folder() / "answers"
     baselines = [f"{name}/{CHOICE_ONLY}" for name in tasks if name in TASKS and task(name).kind == "choice"]
+    say(f"{lm.name}: answering {len(tasks)} tasks, dense and {len(specs)} pruned")
     yield _run(lm, DENSE, [*tasks, *(baselines if choice_only else [])], manager, limit, batch_size, folder)
-    for spec in specs:
+    for spec in track(specs, "evaluating"):
         with variant(lm, spec, calibration) as other:
             yield _run(other, spec, tasks, manager, limit, batch_size, folder)
 
@@ -99,15 +103,16 @@ def _run(
         device=str(lm.device),
         add_bos_token=bool(opening_tokens(lm.tokenizer)),
     )
-    results = lm_eval.simple_evaluate(
-        model=harness,
-        tasks=[_harness_task(name) for name in asked],
-        limit=limit,
-        use_cache=str(folder / _key(lm, spec)),
-        bootstrap_iters=0,
-        log_samples=True,
-        task_manager=manager,
-    )
+    with redirect_stderr(StringIO()):  # the harness' own bars would tear ours
+        results = lm_eval.simple_evaluate(
+            model=harness,
+            tasks=[_harness_task(name) for name in asked],
+            limit=limit,
+            use_cache=str(folder / _key(lm, spec)),
+            bootstrap_iters=0,
+            log_samples=True,
+            task_manager=manager,
+        )
     assert results is not None
     rows += [row for name in asked for row in _rows(name, results["samples"][name])]
     return pd.DataFrame(rows).assign(model=lm.name, spec=spec)

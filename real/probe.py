@@ -101,10 +101,9 @@ def zero_output(module: nn.Module, args: Any, output: Any) -> Any:
 
 def probe_tokens(model: nn.Module, length: int = PROBE_LENGTH) -> Tensor:
     """A few distinct ordinary token ids ``(1, length)`` on the model's input device."""
-    embedding = model.get_input_embeddings()  # type: ignore[operator]
-    vocabulary = embedding.weight.shape[0]
-    ids = (torch.arange(length) * 11 + 7) % vocabulary
-    return ids.unsqueeze(0).to(embedding.weight.device)
+    weight: Tensor = model.get_input_embeddings().weight  # type: ignore[operator]
+    ids = (torch.arange(length) * 11 + 7) % weight.shape[0]
+    return ids.unsqueeze(0).to(weight.device)
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from real.sparsegpt import Hessian
 from real.spec import Unstructured
 from real.stream import stream
 from real.wanda import InputNorms, wanda_mask
-from tests.real.families import TRANSFORMERS, family, language_model, some_tokens
+from tests.real.families import TRANSFORMERS, encoder, family, language_model, some_tokens
 
 TOKENS = some_tokens(rows=4, length=16)
 WEIGHT_SPECS = [
@@ -183,3 +183,17 @@ def test_calibration_order_does_not_matter_for_composition() -> None:
     by_hand = prune(prune(lm, "attn:[0]"), "wanda:2:4", TOKENS)
     for one, other in zip(composed.model.parameters(), by_hand.model.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "spec", ["wanda:2:4", "sparsegpt:50%", "int8", "attn:1", "mlp:1+wanda:50%", "block:1"]
+)
+def test_encoders_are_pruned_too(spec: str) -> None:
+    lm = dataclasses.replace(language_model("llama"), model=encoder())
+    with torch.no_grad():
+        before = lm.model(input_ids=TOKENS).last_hidden_state
+        with pruned(lm, spec, TOKENS):
+            inside = lm.model(input_ids=TOKENS).last_hidden_state
+        assert not torch.equal(inside, before)
+        assert torch.equal(lm.model(input_ids=TOKENS).last_hidden_state, before)
+        assert torch.equal(prune(lm, spec, TOKENS).model(input_ids=TOKENS).last_hidden_state, inside)

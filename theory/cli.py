@@ -17,7 +17,7 @@ from theory.files import atomic_path
 from theory.formula import Formula
 from theory.steps import Step
 from theory.symbols import readable
-from theory.theorem import Claim, Status, Theorem
+from theory.theorem import Claim, Side, Status, Theorem
 from theory.verify import Record, verify_one
 
 app = typer.Typer(help="Machine-checked bounds on softmax drift.", add_completion=False)
@@ -70,8 +70,10 @@ def show(name: Annotated[str, typer.Argument(help="id or name of a theorem")]) -
     console.print(escape(theorem.statement), "\n")
     for hypothesis in theorem.hypotheses:
         console.print(f"  hypothesis  {escape(hypothesis)}")
-    for claim in theorem.claims:
-        _show_claim(claim)
+    for number, claim in enumerate(theorem.claims):
+        _show_claim(
+            claim, tuple(bound.side for bound in claim.bounds if theorem.attained(number, bound.side))
+        )
     _show_steps(theorem)
     for witness in theorem.witnesses:
         claim = theorem.claims[witness.claim]
@@ -85,11 +87,11 @@ def show(name: Annotated[str, typer.Argument(help="id or name of a theorem")]) -
         console.print(f"  [red]counterexample[/red]  {escape(theorem.counterexample.text)}")
 
 
-def _show_claim(claim: Claim) -> None:
+def _show_claim(claim: Claim, attained: tuple[Side, ...]) -> None:
     console.print(f"\n  [bold]{escape(claim.name)}[/bold]")
     rows: tuple[tuple[str, Formula | None], ...] = (
-        (">=", claim.lower),
-        ("<=", claim.upper),
+        (">=" if "lower" not in attained else ">= (attained)", claim.lower),
+        ("<=" if "upper" not in attained else "<= (attained)", claim.upper),
         ("~ (estimate)", claim.estimate),
     )
     for sign, formula in rows:

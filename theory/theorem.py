@@ -266,6 +266,12 @@ class Theorem:
         """The first witness."""
         return self.witnesses[0] if self.witnesses else None
 
+    def attained(self, claim: int, side: Side) -> bool:
+        """Whether a witness attains that side of that claim; the others are bounds without a claim of
+        sharpness.
+        """
+        return any(witness.claim == claim and witness.side == side for witness in self.witnesses)
+
     def bounds(self, drift: Drift | Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
         """Uncertified float64 bounds of the main claim, each of the drift's shape."""
         sides = (self.lower, self.upper)

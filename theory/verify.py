@@ -43,6 +43,8 @@ class Record:
     """Processor time."""
     witness_slack: float | None
     """Largest 1 - attained/bound over the witnesses and their parameters."""
+    attained: tuple[str, ...]
+    """Bounds that a witness attains, as ``"kl upper"``."""
     findings: tuple[Finding, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -68,6 +70,12 @@ def verify_one(theorem: Theorem) -> Record:
         all(finding.passed for finding in findings),
         time.process_time() - start,
         max(slacks) if slacks else None,
+        tuple(
+            f"{claim.name} {bound.side}"
+            for number, claim in enumerate(theorem.claims)
+            for bound in claim.bounds
+            if theorem.attained(number, bound.side)
+        ),
         findings,
     )
 

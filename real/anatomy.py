@@ -8,7 +8,6 @@ Nothing is looked up by class name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from real.head import find_head
 from real.parts import Anatomy, AnatomyError, Layer, Residual, Sublayer
 from real.probe import Call, position_mixers, probe_tokens, record, same
+from real.sketch import Sketch, has_matrix, sketch_layer
 
 # Relative rounding allowance when a sum of three terms is compared with the model's own sum in another order.
 SUM_ALLOWANCE = 64
@@ -76,7 +76,7 @@ def _examine(
     head = find_head(model, calls, blocks)
     candidates = [child for block in blocks for child in block.children()]
     mixers = position_mixers(model, tokens, candidates) if attention is None else set()
-    sketches = [_sketch(i, block, calls, mixers, attention, mlp) for i, block in enumerate(blocks)]
+    sketches = [sketch_layer(i, block, calls, mixers, attention, mlp) for i, block in enumerate(blocks)]
     settled = _Residuals(model, tokens, sketches, blocks)
     found = tuple(settled.layer(i, f"{prefix}.{i}") for i in range(len(blocks)))
     return Anatomy(model, found, head)
@@ -117,68 +117,11 @@ def _find_layers(model: nn.Module, calls: list[Call], name: str | None) -> tuple
     return list(stacks[best]), best
 
 
-@dataclass(frozen=True)
-class _Sketch:
-    """Sublayers of one layer before the probing passes; ``writers`` in order of preference."""
-
-    attention: tuple[str, nn.Module] | None
-    mlp: tuple[tuple[str, nn.Module], ...]
-    attention_writers: list[nn.Module]
-    mlp_writers: list[nn.Module]
-
-
-def _sketch(
-    index: int,
-    block: nn.Module,
-    calls: list[Call],
-    mixers: set[nn.Module],
-    attention: str | None,
-    mlp: Sequence[str] | None,
-) -> _Sketch:
-    """Split a layer's children into attention (mixes positions), MLP (other weights) and norms."""
-    children = dict(block.named_children())
-    for name in (*([attention] if attention else []), *(mlp or ())):
-        if name not in children:
-            raise AnatomyError(f"layer {index} has no module {name!r}; it has: {', '.join(children)}")
-    called = {call.module for call in calls}
-    mixing = [attention] if attention else [n for n, m in children.items() if m in mixers]
-    if len(mixing) > 1:
-        raise AnatomyError(
-            f"layer {index} has several modules that mix positions ({', '.join(mixing)}); "
-            "pass attention='name' of the one that is the attention sublayer"
-        )
-    first = (mixing[0], children[mixing[0]]) if mixing else None
-    inside = set(first[1].modules()) if first else set()
-    names = mlp or [n for n, m in children.items() if n not in mixing and m in called and _has_matrix(m)]
-    second = tuple((name, children[name]) for name in names)
-    within = {m for _, child in second for m in child.modules()} - inside
-    if not second:
-        return _Sketch(None, (), [], [])
-    width = next(call for call in calls if call.module is block).inputs[0].shape[-1]
-    return _Sketch(first, second, _writers(calls, inside, width), _writers(calls, within, width))
-
-
-def _has_matrix(module: nn.Module) -> bool:
-    return any(p.dim() >= 2 for p in module.parameters())
-
-
-def _writers(calls: list[Call], within: set[nn.Module], width: int) -> list[nn.Module]:
-    """Modules with matrices of their own that give stream-wide vectors, last called first."""
-    return [
-        call.module
-        for call in reversed(calls)
-        if call.module in within
-        and any(p.dim() >= 2 for p in call.module.parameters(recurse=False))
-        and call.output is not None
-        and call.output.shape[-1] == width
-    ]
-
-
 class _Residuals:
     """Probing passes with writers at zero: which writers suffice, and how the sublayers join the stream."""
 
     def __init__(
-        self, model: nn.Module, tokens: Tensor, sketches: list[_Sketch], blocks: list[nn.Module]
+        self, model: nn.Module, tokens: Tensor, sketches: list[Sketch], blocks: list[nn.Module]
     ) -> None:
         self._model, self._tokens, self._sketches, self._blocks = model, tokens, sketches, blocks
         attention, mlp = [s.attention_writers for s in sketches], [s.mlp_writers for s in sketches]
@@ -223,7 +166,7 @@ class _Residuals:
         """Post-norm layer: the two norms that take exactly the stream when the sublayers are silent."""
         calls = self._nothing[self._blocks[index]]
         x, y = _enters(calls), _gives(calls)
-        first = [c for c in calls if c.takes(x) and c.output is not None and not _has_matrix(c.module)]
+        first = [c for c in calls if c.takes(x) and c.output is not None and not has_matrix(c.module)]
         for call in first:
             second = [
                 c
@@ -233,7 +176,7 @@ class _Residuals:
                 and c.output is not None
                 and same(c.output, y)
             ]
-            second = [c for c in second if not _has_matrix(c.module)]
+            second = [c for c in second if not has_matrix(c.module)]
             if second and second[-1].module is not call.module:
                 return call.module, second[-1].module
         return None

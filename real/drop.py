@@ -22,7 +22,7 @@ from real.stream import stream
 PartKind = Literal["attn", "mlp", "block"]
 
 
-class DropError(RuntimeError):
+class DropError(ValueError):
     """A part that was to be dropped still contributes to the residual stream."""
 
 

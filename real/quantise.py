@@ -12,12 +12,16 @@ from torch import Tensor
 GROUP = 128
 
 
+class MissingLibraryError(ValueError):
+    """An optional library that a method needs is not installed."""
+
+
 def round_to_nearest(weight: Tensor, bits: int) -> Tensor:
     """``weight`` (outputs, inputs) rounded to ``bits`` bits, same dtype.
 
     Raises
     ------
-    ImportError
+    MissingLibraryError
         torchao is not installed.
     """
     try:
@@ -28,7 +32,9 @@ def round_to_nearest(weight: Tensor, bits: int) -> Tensor:
             quantize_affine,
         )
     except ImportError as error:
-        raise ImportError("int8 and int4 need torchao: pip install 'softmax-drift[quantise]'") from error
+        raise MissingLibraryError(
+            "int8 and int4 need torchao: pip install 'softmax-drift[quantise]'"
+        ) from error
     plain = weight.float().contiguous()
     symmetric = bits == 8
     block = (1, plain.shape[1] if symmetric else group_size(plain.shape[1]))

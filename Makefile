@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= figures
+SWEEP  ?= sweep.json
 
 .PHONY: figures test bench sim-full clean
 
@@ -19,9 +20,9 @@ test: $(VENV)/installed
 bench: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m benchmark -s tests/benchmarks $(ARGS)
 
-# About an hour on two cores; resumes after being killed.
+# More than an hour on two cores; resumes after being killed. The summary is $(SWEEP), checkpoints $(SWEEP).parts.
 sim-full: $(VENV)/installed
-	$(BIN)/python -m sim sweep --draws 1e8 --seed 0 --workers 2 $(ARGS)
+	$(BIN)/python -m sim sweep --draws 1e8 --seed 0 --workers 2 --out $(SWEEP) $(ARGS)
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -33,7 +33,7 @@ from theory.betting import betting_band
 
 LEVEL = 0.9  # two-sided: each limit by itself is wrong with probability at most 0.05
 _RETRIEVAL_PROBES = 32
-_HALF_WORDS = 30
+_HALF_WORDS = 20
 _PER_TOKEN_CAP = (
     8.0  # nats; a mean KL per token is clipped here to get a lower limit that needs no assumption
 )
@@ -103,7 +103,7 @@ class DenseReference:
     ndcg: Tensor
 
 
-def default_prompts(count: int = 24) -> list[str]:
+def default_prompts(count: int = 16) -> list[str]:
     """Our twelve prompts, then openings of shipped passages to continue."""
     openings = [" ".join(text.split()[:_HALF_WORDS]) for text in passages("prompts")]
     return ([prompt.text for prompt in prompts()] + openings)[:count]

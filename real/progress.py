@@ -13,6 +13,12 @@ Item = TypeVar("Item")
 console = Console(stderr=True)
 
 
+def table_console() -> Console:
+    """Console on stdout, wide enough that tables written to a file or a pipe keep their numbers whole."""
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=160)
+
+
 def say(sentence: str) -> None:
     """Print one plain sentence on stderr."""
     console.print(sentence, markup=False, highlight=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from real.sample import Samples
 from real.score import final_hidden, head_logits
 
 _ROWS_AT_ONCE = 128
+_COLUMNS = ("log_ratio", "tv", "kl", "entropy", "agree")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,13 @@ class StepScores:
     entropy: Tensor
     agree: Tensor
     live: Tensor
+
+    def frame(self) -> pd.DataFrame:
+        """One line per generated token, to break drift down by position (``step``), entropy or length."""
+        row, step = self.live.nonzero(as_tuple=True)
+        columns = {name: getattr(self, name)[row, step].numpy() for name in _COLUMNS}
+        lengths = self.live.sum(1)[row].numpy()
+        return pd.DataFrame({"row": row.numpy(), "step": step.numpy(), "length": lengths, **columns})
 
 
 def generated_hidden(lm: LanguageModel, samples: Samples) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import pandas as pd
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from real.load import load, load_encoder
+from real.progress import table_console
 from real.registry import ENCODERS
 from real.spec import parse_spec
 from real.variants import names_checkpoint
@@ -45,7 +45,7 @@ def evaluate(
         with atomic_path(csv_file) as partial:
             found.to_csv(partial, index=False)
     title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores with 95% Wilson intervals"
-    Console().print(_table(summarise(found), title))
+    table_console().print(_table(summarise(found), title))
 
 
 def _table(summary: pd.DataFrame, title: str) -> Table:

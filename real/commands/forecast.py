@@ -11,13 +11,12 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from real.forecast import Forecast, HalfLife, Interval, default_prompts, reference
 from real.forecast import forecast as forecasts
 from real.load import LanguageModel, load
-from real.progress import say
+from real.progress import say, table_console
 from real.prompting import read_prompts
 from real.spec import parse_spec
 from real.variants import names_checkpoint
@@ -73,7 +72,7 @@ def forecast(
 
 def show(lm: LanguageModel, found: Sequence[Forecast]) -> None:
     """Print the verdict table and the table of numbers on stdout."""
-    console = Console()
+    console = table_console()
     first = found[0]
     title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): which tasks survive?"
     table = Table("spec", title=title, caption=_caption(first))

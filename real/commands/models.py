@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Column, Table
 
 from real.cache import cache_folder
 from real.convert import is_complete
+from real.progress import table_console
 from real.registry import DEFAULT, SOURCES
 
 
@@ -20,4 +20,4 @@ def models() -> None:
         ready = "yes" if is_complete(cache_folder() / "models" / name) else "no"
         shown = f"{name} (default)" if name == DEFAULT else name
         table.add_row(shown, *facts, source.size, source.licence, ready)
-    Console().print(table)
+    table_console().print(table)

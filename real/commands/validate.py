@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from real.forecast import default_prompts
 from real.load import load
+from real.progress import table_console
 from real.prompting import read_prompts
 from real.spec import parse_spec
 from theory.files import atomic_path
@@ -58,4 +58,4 @@ def validate(
     shown = Table(*table.columns, title=f"{lm.name}: forecast and outcome")
     for row in table.itertuples(index=False):
         shown.add_row(*(value if isinstance(value, str) else f"{value:.3f}" for value in row))
-    Console().print(shown)
+    table_console().print(shown)

@@ -69,6 +69,10 @@ def test_step_scores_agree_with_the_careful_measurement(tiny_lm: LanguageModel) 
         torch.testing.assert_close(scores.kl[row, :n], drift.kl, rtol=1e-3, atol=1e-4)
         assert torch.equal(scores.agree[row, :n], drift.top1_agree)
         assert not scores.live[row, n:].any()
+    table = scores.frame()
+    assert len(table) == int(scores.live.sum())
+    assert table.groupby("row").size().tolist() == (drawn.lengths - drawn.prompt_lengths).tolist()
+    assert table.tv.sum() == pytest.approx(float(scores.tv.sum()))
 
 
 def test_sequence_tv_is_that_of_brute_force(tiny_lm: LanguageModel) -> None:
@@ -116,7 +120,7 @@ def test_verdicts_follow_their_rules(found: dict[str, Forecast]) -> None:
 
 
 def test_default_prompts_are_not_calibration_text() -> None:
-    assert len(default_prompts()) == 24
+    assert len(default_prompts()) == 16
     calibration = " ".join(passages("calibration"))
     assert not any(prompt in calibration for prompt in default_prompts())
 

@@ -21,7 +21,7 @@ BLOCK_COST = 2**24
 
 # Time per draw is nearly flat up to this vocabulary and linear above it (measured; it only shapes the
 # allotment).
-FLAT_COST = 128
+FLAT_COST = 64
 LEAST_SHARE = 100
 LEAST_DRAWS = 10_000
 

@@ -1,5 +1,6 @@
 """Hugging Face models: load, prune, trace hidden state → logits → probabilities, decode, forecast."""
 
+import real.quiet  # noqa: F401  (before anything imports transformers)
 from real.anatomy import anatomy
 from real.cache import cache_folder
 from real.choose import Sublayers, choose_sublayers

@@ -15,8 +15,8 @@ import sympy as sp
 
 from theory.families import catalogue
 from theory.formula import Formula
-from theory.functions import Expression
 from theory.names import lookup
+from theory.safe_forms import Expression
 from theory.theorem import Claim
 
 LARGEST = 300.0

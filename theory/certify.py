@@ -19,8 +19,8 @@ from mpmath import iv
 from torch import Tensor
 
 from theory.formula import interval_code, interval_function
-from theory.functions import elementary
 from theory.interval_arithmetic import Interval, interval, lower_float, upper_float
+from theory.safe_forms import elementary
 from theory.symbols import QUANTITIES
 from theory.theorem import Bound, CertifiedBound, Claim
 

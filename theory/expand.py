@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import sympy as sp
 
-from theory.functions import Expression
+from theory.safe_forms import Expression
 
 epsilon = sp.Symbol("epsilon", positive=True)
 """Bookkeeping scale of the perturbation: delta = epsilon x."""

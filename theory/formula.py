@@ -16,8 +16,8 @@ import scipy.special
 import sympy as sp
 from numpy.typing import NDArray
 
-from theory.functions import Expression, Stable, careful, elementary
 from theory.interval_arithmetic import INTERVAL_FUNCTIONS, Interval
+from theory.safe_forms import Expression, Stable, careful, elementary
 from theory.symbols import latex_names
 
 Array = NDArray[np.float64]

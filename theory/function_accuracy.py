@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 
 from theory.formula import Formula
-from theory.functions import Stable
+from theory.safe_forms import Stable
 
 DIGITS = 700
 """Enough for masses of 1e-100 and oscillations of 1e-12 together."""
@@ -33,7 +33,7 @@ class Accuracy:
 
 def stable_functions() -> list[type[Stable]]:
     """Every ``Stable`` function, by name."""
-    for module in ("functions", "two_atoms"):
+    for module in ("functions", "two_atoms", "two_atom_bounds"):
         importlib.import_module(f"theory.{module}")
     return sorted(_concrete(Stable), key=lambda function: str(function.__name__))
 

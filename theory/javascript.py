@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
-from typing import Any
 
 import sympy as sp
 
-from theory.functions import Expression, Stable, careful
+from theory.function_accuracy import stable_functions
+from theory.safe_forms import Expression, Stable, careful
 
 _NATIVE = {"expm1": "Math.expm1", "log1p": "Math.log1p"}
 
@@ -22,15 +21,9 @@ function erf(x) {
 }"""
 
 
-def _all_subclasses(base: type[Any]) -> Iterable[type[Any]]:
-    for child in base.__subclasses__():
-        yield child
-        yield from _all_subclasses(child)
-
-
 def code(expression: Expression) -> str:
     """``expression`` as one JavaScript expression in its symbols' names."""
-    names = {child.__name__: child.__name__ for child in _all_subclasses(Stable)}
+    names = {function.__name__: function.__name__ for function in stable_functions()}
     return str(sp.jscode(careful(expression), user_functions={**_NATIVE, **names, "erf": "erf"}))
 
 
@@ -39,11 +32,7 @@ def helpers() -> str:
     """Definitions of the functions that generated formulas call: the safe forms, and erf by its positive
     series.
     """
-    functions = sorted(
-        (function for function in _all_subclasses(Stable) if hasattr(function, "latex_name")),
-        key=lambda function: str(function.__name__),
-    )
-    return "\n".join([_ERF, *(_helper(function) for function in functions)])
+    return "\n".join([_ERF, *(_helper(function) for function in stable_functions())])
 
 
 def _helper(function: type[Stable]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import sympy as sp
 
 from theory.function_accuracy import stable_functions
-from theory.functions import Expression
+from theory.safe_forms import Expression
 from theory.steps import Step
 from theory.symbols import latex_names
 from theory.theorem import Claim, Theorem

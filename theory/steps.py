@@ -14,8 +14,8 @@ import sympy as sp
 from mpmath import iv
 
 from theory.formula import interval_function
-from theory.functions import Expression, elementary
 from theory.instances import DIGITS, Instance, adversarial
+from theory.safe_forms import Expression, elementary
 
 TOLERANCE = mpmath.mpf(10) ** -25
 """Relative tolerance of equalities and inequalities evaluated at ``DIGITS`` digits."""

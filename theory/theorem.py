@@ -16,8 +16,8 @@ from mpmath import mpf
 from torch import Tensor
 
 from theory.formula import Formula
-from theory.functions import Expression
 from theory.instances import Instance
+from theory.safe_forms import Expression
 from theory.steps import Step
 from theory.symbols import COLUMNS
 

@@ -11,8 +11,8 @@ from typing import Any
 import mpmath
 from mpmath import mpf
 
-from theory.functions import elementary
 from theory.instances import DIGITS, Instance, adversarial
+from theory.safe_forms import elementary
 from theory.steps import Method, StepFailedError, require
 from theory.theorem import Bound, Claim, Status, Theorem, Witness
 

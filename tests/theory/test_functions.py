@@ -15,9 +15,10 @@ from theory import catalogue
 from theory.accuracy import largest_oscillation, relative_error
 from theory.formula import Formula
 from theory.function_accuracy import accuracy
-from theory.functions import Stable, kl_max
+from theory.functions import kl_max
 from theory.instances import DIGITS, adversarial
 from theory.javascript import helpers
+from theory.safe_forms import Stable
 from theory.symbols import parameter
 
 NODE = shutil.which("node")

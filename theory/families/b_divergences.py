@@ -10,8 +10,9 @@ import mpmath
 import sympy as sp
 from mpmath import mpf
 
-from theory.functions import Expression, coth_excess, js_max, log_sinhc
+from theory.functions import coth_excess, js_max, log_sinhc
 from theory.instances import Instance, moderate
+from theory.safe_forms import Expression
 from theory.steps import argument, expansion, identity, positive, sampled, symbolic
 from theory.symbols import (
     chi2,
@@ -27,16 +28,9 @@ from theory.symbols import (
     tv,
 )
 from theory.theorem import Counterexample, Status, Theorem, Witness, at_most
+from theory.two_atom_bounds import chord_down, chord_kl, chord_tv, chord_up
 from theory.two_atom_laws import Pair, swap, two_atoms, upper_mass
-from theory.two_atoms import (
-    chord_down,
-    chord_kl,
-    chord_tv,
-    chord_up,
-    two_atom_kl,
-    two_atom_kl_reverse,
-    two_atom_tv,
-)
+from theory.two_atoms import two_atom_kl, two_atom_kl_reverse, two_atom_tv
 
 R = oscillation
 x, y = sp.symbols("x y", positive=True)

@@ -32,17 +32,9 @@ from theory.symbols import (
     var_r,
 )
 from theory.theorem import Counterexample, Status, Theorem, Witness, at_least, at_most, between
+from theory.two_atom_bounds import edge_kl_reverse, edge_log_cos, tilt_tv
 from theory.two_atom_laws import Pair, swap, two_atoms
-from theory.two_atoms import (
-    edge_kl_reverse,
-    edge_log_cos,
-    t_minus,
-    t_plus,
-    tilt_tv,
-    two_atom_kl_reverse,
-    two_atom_log_bc,
-    two_atom_tv,
-)
+from theory.two_atoms import t_minus, t_plus, two_atom_kl_reverse, two_atom_log_bc, two_atom_tv
 
 R = oscillation
 _small = sp.Le(R, sp.log(4))

@@ -27,13 +27,10 @@ from theory.symbols import (
     var_r,
 )
 from theory.theorem import Status, Theorem, Witness, at_least, at_most, between
+from theory.two_atom_bounds import capped_kl_reverse, capped_log_bc, capped_variance, edge_kl
 from theory.two_atom_laws import Pair, two_atoms
 from theory.two_atoms import (
     bernoulli_variance,
-    capped_kl_reverse,
-    capped_log_bc,
-    capped_variance,
-    edge_kl,
     t_minus,
     t_plus,
     two_atom_kl,

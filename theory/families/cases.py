@@ -12,8 +12,8 @@ import sympy as sp
 from mpmath import mpf
 from numpy.typing import NDArray
 
-from theory.functions import Expression
 from theory.instances import DIGITS, Number
+from theory.safe_forms import Expression
 from theory.steps import TOLERANCE, Method, Step, StepFailedError, computed, require
 from theory.theorem import Claim
 

@@ -11,7 +11,14 @@ from mpmath import mpf
 
 from theory.expand import cumulant_series, cumulants, epsilon
 from theory.families.a_identities import Relations
-from theory.functions import coth_weight, csch_weight, erf_ratio, gauss_weight, sinhc_excess, tanh_ratio
+from theory.functions import (
+    coth_weight,
+    csch_weight,
+    erf_ratio,
+    gauss_weight,
+    sinhc_excess,
+    tanh_ratio,
+)
 from theory.instances import Instance, cumulant, mean, softmax, variance
 from theory.steps import Method, StepFailedError, argument, computed, expansion, identity, sampled
 from theory.symbols import (

@@ -6,6 +6,8 @@ from paper_figs.figure import Figure
 from paper_figs.gallery import (
     bounds,
     chains,
+    estimate_error,
+    fig02_overview,
     fig04_layerwise,
     fig05_relative_magnitude,
     fig06_estimates,
@@ -16,6 +18,7 @@ from paper_figs.gallery import (
     fig13_wanda_layerwise,
     fig14_to_21_per_layer,
     flips,
+    forecast,
     history,
     layer_choice,
     logit_spaces,
@@ -27,6 +30,7 @@ from paper_figs.gallery import (
 )
 
 _PAPER = (
+    fig02_overview.FIGURE,
     fig04_layerwise.FIGURE,
     fig05_relative_magnitude.FIGURE,
     fig06_estimates.FIGURE,
@@ -43,8 +47,10 @@ _PAPER = (
 )
 _OURS = (
     bounds.FIGURE,
+    estimate_error.FIGURE,
     chains.FIGURE,
     sequence_tv.FIGURE,
+    forecast.FIGURE,
     history.FIGURE,
     flips.FIGURE,
     layer_choice.FIGURE,

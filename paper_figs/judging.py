@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,11 @@ TRACKS_RULE = (
     "Pearson correlation at least 0.9 and median estimate/truth between 0.8 and 1.25 (medians over layers, "
     "where there are several): both hold, one holds partly, none does not hold."
 )
+
+
+def cell(table: pd.DataFrame, row: Any, column: str) -> float:
+    """One number of a table; pandas does not say what type a cell has."""
+    return float(cast(Any, table.at[row, column]))
 
 
 def count_passed(passed: Sequence[bool], evidence: str) -> Finding:

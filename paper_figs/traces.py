@@ -159,11 +159,10 @@ def one_sublayer(context: Context, temperature: float) -> pd.DataFrame:
         enclosure = theory.enclose(pair.dense, pair.dropped, temperature)
         part = drift.frame().drop(columns="i0")
         for quantity, (paper, ours) in ESTIMATES.items():
-            part[f"estimate_{quantity}"] = catalogue[paper].approximate(drift)
-            part[f"our_estimate_{quantity}"] = catalogue[ours].approximate(drift)
-            part[f"lower_{quantity}"], part[f"upper_{quantity}"], _ = theory.best_interval(
-                enclosure, quantity
-            )
+            part[f"estimate_{quantity}"] = catalogue[paper].approximate(drift).numpy()
+            part[f"our_estimate_{quantity}"] = catalogue[ours].approximate(drift).numpy()
+            best = theory.best_interval(enclosure, quantity)
+            part[f"lower_{quantity}"], part[f"upper_{quantity}"] = best.lower.numpy(), best.upper.numpy()
         slices.append(part)
     frame = pd.concat(slices, ignore_index=True)
     return frame.assign(layer=layer, step=range(len(frame)))
@@ -171,7 +170,7 @@ def one_sublayer(context: Context, temperature: float) -> pd.DataFrame:
 
 def ranking(context: Context, target: str, criterion: str) -> pd.DataFrame:
     """Sublayers of one target in the order in which ``target:k@criterion`` drops them, with their scores."""
-    rows = calibration(context)
+    rows: Tensor = calibration(context)
     if criterion != "cosine":
         count, length = context.setup.profile.measured_calibration
         rows = rows[:count, :length]

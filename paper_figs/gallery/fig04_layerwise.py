@@ -96,8 +96,8 @@ def mean_in_p(frame: pd.DataFrame) -> Finding:
 
 
 def _inner(frame: pd.DataFrame) -> pd.DataFrame:
-    ours = frame[frame["source"] == frame["source"].iloc[0]]
-    return ours[ours["layer"].between(1, ours["layer"].max() - 1)]
+    ours: pd.DataFrame = frame.loc[frame["source"] == frame["source"].iloc[0]]
+    return ours.loc[ours["layer"].between(1, int(ours["layer"].max()) - 1)]
 
 
 FIGURE = Figure(

@@ -16,7 +16,7 @@ LINES = {"relative_z": ("‖Δz⊥‖²/‖z‖²", "z"), "relative_h": ("‖Δh
 def compute(context: Context) -> pd.DataFrame:
     """One row for each step."""
     trace = context.recall(traces.trajectory)
-    trace = trace[trace["layer"] == trace["layer"].max() // 2 + 1]
+    trace = trace.loc[trace["layer"] == int(trace["layer"].max()) // 2 + 1]
     return trace[["layer", "step"]].assign(
         relative_z=trace["orthogonal_sq"], relative_h=trace["h_orthogonal_sq"]
     )

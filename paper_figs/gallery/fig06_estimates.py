@@ -117,7 +117,7 @@ def _closer(frame: pd.DataFrame) -> Finding:
     for quantity in QUANTITIES:
         part = _ours(frame, quantity)
         log_ratio = [
-            np.log(part[name] / part["truth"]).abs().median() for name in ("our_estimate", "estimate")
+            np.median(np.abs(np.log(part[name] / part["truth"]))) for name in ("our_estimate", "estimate")
         ]
         errors[quantity] = np.expm1(log_ratio)
     better = [ours < paper for ours, paper in errors.values()]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs import reference, traces
@@ -18,7 +21,7 @@ SETTLED = 20  # the step after which the paper's curves no longer fall
 
 def settled(frame: pd.DataFrame) -> pd.DataFrame:
     """Steps from ``SETTLED`` on; the second half of texts that are shorter than twice that."""
-    return frame[frame["step"] >= min(SETTLED, (frame["step"].max() + 1) // 2)]
+    return frame.loc[frame["step"] >= min(SETTLED, (int(frame["step"].max()) + 1) // 2)]
 
 
 def compute(context: Context) -> pd.DataFrame:
@@ -62,7 +65,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
     return canvas
 
 
-def _band(axis, values, colour: str) -> None:
+def _band(axis: Axes, values: Any, colour: str) -> None:
     if values.count().max() > 1:
         low, high = values.quantile(0.1), values.quantile(0.9)
         axis.fill_between(low.index, low, high, color=colour, alpha=0.15, lw=0)

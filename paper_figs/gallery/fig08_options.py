@@ -70,12 +70,12 @@ def compute(context: Context) -> pd.DataFrame:
 
 def _last_logits(context: Context, prompts: list[list[int]]) -> torch.Tensor:
     """Logits ``(N, V)`` after each prompt."""
-    states = [final_hidden(context.lm, torch.tensor([ids]))[0, -1] for ids in prompts]  # type: ignore[arg-type]
+    states = [final_hidden(context.lm, torch.tensor([ids]))[0, -1] for ids in prompts]
     return head_logits(context.lm, torch.stack(states))
 
 
 def draw(frame: pd.DataFrame) -> Canvas:
-    """(a) the dense model's top tokens of the first prompt; then the options of every prompt, and the paper's."""
+    """(a) the dense model's top tokens of the first prompt; then every prompt's options, and the paper's."""
     ours = frame[frame["source"] == frame["source"].iloc[0]]
     questions = sorted(ours["prompt"].unique())
     canvas = Canvas(figsize=(7.0, 4.2), layout="constrained")
@@ -135,7 +135,7 @@ def _options_safer(frame: pd.DataFrame) -> Finding:
 def _choice_kept(frame: pd.DataFrame) -> Finding:
     ours = frame[(frame["part"] == "option") & (frame["prompt"] >= 0)]
     best = [
-        part.loc[part[model].idxmax(), "name"]
+        str(part["name"].iloc[int(part[model].to_numpy().argmax())])
         for _, part in ours.groupby("prompt")
         for model in ("baseline", "pruned")
     ]

@@ -70,11 +70,9 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
 def _tracks_at_every_temperature(quantity: str) -> Callable[[pd.DataFrame], Finding]:
     def judge(frame: pd.DataFrame) -> Finding:
         part = frame[frame["quantity"] == quantity]
-        found = {t: tracks(group, "truth", "estimate") for t, group in part.groupby("temperature")}
+        found = {str(t): tracks(group, "truth", "estimate") for t, group in part.groupby("temperature")}
         share = sum(finding.verdict == "holds" for finding in found.values()) / len(found)
-        return Finding(
-            graded(share), "; ".join(f"T {t:g}: {finding.evidence}" for t, finding in found.items())
-        )
+        return Finding(graded(share), "; ".join(f"T {t}: {finding.evidence}" for t, finding in found.items()))
 
     return judge
 

@@ -112,7 +112,7 @@ def _tracks(column: str) -> Callable[[pd.DataFrame], Finding]:
 def _last_layer_largest(frame: pd.DataFrame) -> Finding:
     high = frame.groupby("layer")["kl"].max()
     last = int(high.index.max())
-    passed = [int(high.idxmax()) == last, bool(high[last] > 10 * high.median())]
+    passed = [high.idxmax() == last, bool(high[last] > 10 * high.median())]
     return count_passed(
         passed, f"largest KL {high.max():.2g} at layer {high.idxmax()}, median layer {high.median():.2g}"
     )

@@ -79,7 +79,8 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
 def _better_than_cosine(frame: pd.DataFrame) -> Finding:
     table = frame.pivot_table(index=["kind", "dropped"], columns="criterion", values="kl")
     ratio = table["kl"] / table["cosine"]
-    text = ", ".join(f"{kind}:{count} {value:.2f}" for (kind, count), value in ratio.items())
+    names = [f"{kind}:{count}" for kind, count in ratio.index]
+    text = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, ratio, strict=True))
     better, much = ratio <= 1 + 1e-9, ratio.median() < 0.8
     return count_passed(
         [bool(better.all()), bool(much)], f"mean KL, chosen by KL over chosen by cosine: {text}"

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure as Canvas
 
 from paper_figs import reference, scores
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding
-from paper_figs.judging import count_passed
+from paper_figs.figure import Claim, Figure, Finding, Verdict
+from paper_figs.judging import cell, count_passed
 from paper_figs.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILION, letter, panels
 
 METHODS = {
@@ -84,12 +84,19 @@ def caption_ladder(frame: pd.DataFrame, setup: Setup) -> str:
     )
 
 
-def _kept(table: pd.DataFrame, task: str, chance: bool = True) -> float:
+def _kept(table: pd.DataFrame, task: str) -> float:
     """Share of the dense score above chance that is left."""
-    floor = float(table.at[(0, task), "chance"]) if chance and task in scores.CHOICE else 0.0
-    dense = table.at[(0, task), "score"] - floor
+    floor = cell(table, (0, task), "chance") if task in scores.CHOICE else 0.0
+    dense = cell(table, (0, task), "score") - floor
     few = max(count for count in table.index.get_level_values(0) if count <= FEW)
-    return float((table.at[(few, task), "score"] - floor) / dense) if dense > 0 else float("nan")
+    return (cell(table, (few, task), "score") - floor) / dense if dense > 0 else float("nan")
+
+
+def _judged(passed: list[bool], evidence: str) -> Finding:
+    """As ``count_passed``; a dense model at chance has nothing to lose, and then nothing is shown."""
+    if "nan" in evidence:
+        return Finding(Verdict.FAILS, "cannot be judged: the dense model itself is at chance on a task")
+    return count_passed(passed, evidence)
 
 
 def _choice_survives(frame: pd.DataFrame) -> Finding:

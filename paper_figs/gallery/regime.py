@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
@@ -65,7 +67,7 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
     )
 
 
-def _amplifies(name: str):
+def _amplifies(name: str) -> Callable[[pd.DataFrame], Finding]:
     def judge(frame: pd.DataFrame) -> Finding:
         share = float((frame[name] > 1).mean())
         return Finding(graded(share), f"{share:.0%} of positions, median ratio {frame[name].median():.2g}")

@@ -56,7 +56,8 @@ def _accumulates(frame: pd.DataFrame) -> Finding:
         frame.loc[frame.groupby("spec")["n"].agg(pick)].set_index("spec") for pick in ("idxmin", "idxmax")
     )
     confident = (last["tv_lower"] > first["tv_upper"]).mean()
-    text = ", ".join(f"{spec} {first.at[spec, 'tv']:.2f}→{last.at[spec, 'tv']:.2f}" for spec in first.index)
+    pairs = zip(first.index, first["tv"], last.loc[first.index, "tv"], strict=True)
+    text = ", ".join(f"{spec} {one:.2f}→{many:.2f}" for spec, one, many in pairs)
     return Finding(graded(float(confident)), f"TV at n = 1 → n = {int(last['n'].max())}: {text}")
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding
-from paper_figs.judging import count_passed
+from paper_figs.judging import cell, count_passed
 from paper_figs.style import PAGE
 from real.sample import sample
 from real.texts import prompts
@@ -65,6 +65,7 @@ def _page(blocks: list[tuple[str, str]], heading: str) -> Canvas:
         canvas.text(0.01, 1 - place / rows, name, fontsize=7, weight="bold", va="center")
         for line in lines:
             # A dollar sign in a model's text is a dollar sign, not mathematics.
+            line = "".join(letter if letter.isprintable() else "�" for letter in line)
             canvas.text(0.13, 1 - place / rows, line, fontsize=6.5, va="center", parse_math=False)
             place += 1
         place += 0.6
@@ -92,7 +93,7 @@ def caption_outputs(frame: pd.DataFrame, setup: Setup) -> str:
 def _four_fine_eight_broken(frame: pd.DataFrame) -> Finding:
     means = frame.groupby("spec", sort=False)[["right", "distinct"]].mean()
     few, many = means.loc[["attn:4", "mlp:4"], "distinct"], means.loc[["attn:8", "mlp:8"], "distinct"]
-    dense = means.at["dense", "distinct"]
+    dense = cell(means, "dense", "distinct")
     text = ", ".join(
         f"{spec} {new:.2f} (right {right:.0%})"
         for spec, new, right in zip(means.index, means["distinct"], means["right"], strict=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from transformers import BertConfig, BertModel
 
 from paper_figs import traces
 from paper_figs.catalogue import FIGURES
@@ -35,12 +36,16 @@ PROFILE = replace(
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory) -> Context:
-    """A context whose model is a local folder, as a user's would be."""
-    folder = tmp_path_factory.mktemp("model")
-    tiny = tiny_language_model(num_hidden_layers=12, max_position_embeddings=512)
+    """A context whose models are local folders, as a user's would be."""
+    folder, encoder = tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("encoder")
+    # With this seed no sampled text ends at once.
+    tiny = tiny_language_model(seed=1, num_hidden_layers=12, max_position_embeddings=512)
     tiny.model.save_pretrained(folder)
     tiny.tokenizer.save_pretrained(folder)
-    setup = Setup(str(folder), "no-encoder", 0, "cpu", PROFILE)
+    small = dict(hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=24)
+    BertModel(BertConfig(vocab_size=258, pad_token_id=0, **small)).save_pretrained(encoder)
+    tiny.tokenizer.save_pretrained(encoder)
+    setup = Setup(str(folder), str(encoder), 0, "cpu", PROFILE)
     return Context(setup, tmp_path_factory.mktemp("results"))
 
 

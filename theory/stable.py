@@ -60,7 +60,7 @@ def exponential_gap(x: Tensor) -> Tensor:
 
 
 def jensen_shannon_gap(x: Tensor) -> Tensor:
-    """An atom's share of the Jensen-Shannon divergence, per mass of the heavier; x >= 0 is |log(q/p)|.
+    """An atom's share of the Jensen-Shannon divergence per mass of its heavier side; x >= 0 is |log(q/p)|.
 
     (1+v) log(2/(1+v)) - v x over 2 with v = e^-x; near 0 a power series with positive terms in tanh(x/2).
     """

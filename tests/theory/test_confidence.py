@@ -76,8 +76,8 @@ def test_survival_indicators() -> None:
         (lambda: hoeffding_band(torch.zeros(3)), r"values has shape \(3,\); expected \(clusters, n\)"),
         (lambda: hoeffding_band(torch.zeros(3, 1), 1.0), "level is 1.0; expected a number between 0 and 1"),
         (lambda: empirical_bernstein_band(torch.zeros(1, 4)), "clusters >= 2"),
-        (lambda: dkw_band(torch.tensor([[0.0, 1.0]])), "values has a row that is not a nonincreasing sequence"),
-        (lambda: dkw_band(torch.tensor([[0.5, 0.0]])), "values has a row that is not a nonincreasing sequence"),
+        (lambda: dkw_band(torch.tensor([[0.0, 1.0]])), "that is not a nonincreasing sequence"),
+        (lambda: dkw_band(torch.tensor([[0.5, 0.0]])), "that is not a nonincreasing sequence"),
         (lambda: survival_indicators(torch.zeros(2, 2), 3), r"times has shape \(2, 2\)"),
     ],
 )

@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from sim.differentiable import columns
-from sim.exact import ExactDraw, exact_tightness
+from sim.exact import TOLERANCE, ExactDraw, exact_tightness
 from sim.families.base import log_uniform
 from sim.families.witness import embed, logit_witnesses, witness_pair
 from sim.reducers import Array
@@ -259,4 +259,5 @@ def _excess(target: Target, found: _Found) -> float:
         return found.tightness - 1
     draw = ExactDraw(found.z.tolist(), (found.z + found.delta).tolist(), 1.0)
     with mp.workdps(draw.digits):
-        return float(exact_tightness(target.claim, target.side, draw) - 1)
+        excess = exact_tightness(target.claim, target.side, draw) - 1
+        return 0.0 if abs(excess) < TOLERANCE else float(excess)

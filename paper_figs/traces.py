@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import LongTensor, Tensor
 
-import theory
 from paper_figs.context import Context
 from real.anatomy import anatomy
 from real.choose import choose_sublayers
@@ -25,7 +24,9 @@ from real.variants import variant
 from theory import (
     Drift,
     VectorDrift,
+    best_interval,
     catalogue,
+    enclose,
     kl_terms,
     measure,
     survival_weights,
@@ -148,21 +149,26 @@ def middle_layer(context: Context) -> int:
     return layer_count(context) // 2
 
 
-def one_sublayer(context: Context, temperature: float) -> pd.DataFrame:
-    """The middle attention sublayer dropped at every step of one long text; estimates and certificates."""
+def one_sublayer(context: Context, temperature: float, certified: bool = False) -> pd.DataFrame:
+    """The middle attention sublayer dropped at every step of one long text, with the paper's estimates.
+
+    ``certified`` adds our estimates and the certified interval of each quantity.
+    """
     samples, layer = long_text(context), middle_layer(context)
     positions = predicting(samples)
     slices = []
     found = sublayer_logits(context.lm, samples.tokens, ("attn",), layers=[layer], positions=positions)
     for pair in found:
         drift = measure(pair.dense, pair.dropped, temperature)
-        enclosure = theory.enclose(pair.dense, pair.dropped, temperature)
         part = drift.frame().drop(columns="i0")
-        for quantity, (paper, ours) in ESTIMATES.items():
+        for quantity, (paper, _) in ESTIMATES.items():
             part[f"estimate_{quantity}"] = catalogue[paper].approximate(drift).numpy()
-            part[f"our_estimate_{quantity}"] = catalogue[ours].approximate(drift).numpy()
-            best = theory.best_interval(enclosure, quantity)
-            part[f"lower_{quantity}"], part[f"upper_{quantity}"] = best.lower.numpy(), best.upper.numpy()
+        if certified:
+            enclosure = enclose(pair.dense, pair.dropped, temperature)
+            for quantity, (_, ours) in ESTIMATES.items():
+                best = best_interval(enclosure, quantity)
+                part[f"our_estimate_{quantity}"] = catalogue[ours].approximate(drift).numpy()
+                part[f"lower_{quantity}"], part[f"upper_{quantity}"] = best.lower.numpy(), best.upper.numpy()
         slices.append(part)
     frame = pd.concat(slices, ignore_index=True)
     return frame.assign(layer=layer, step=range(len(frame)))

@@ -19,7 +19,7 @@ QUANTITIES = {"cosdist_p": ("T2", "D2"), "kl": ("T3", "D3")}
 
 def compute(context: Context) -> pd.DataFrame:
     """One row for each step and quantity: truth, two estimates, certified lower and upper bound."""
-    trace = context.recall(traces.one_sublayer, temperature=1.0)
+    trace = context.recall(traces.one_sublayer, temperature=1.0, certified=True)
     rows = [
         trace[["step", "layer", "oscillation"]].assign(
             quantity=quantity,

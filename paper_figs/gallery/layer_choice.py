@@ -16,13 +16,13 @@ CRITERIA = {
     "kl": ("KL(p||q)", VERMILION, "-"),
     "tv": ("TV(p, q)", ORANGE, ":"),
 }
-COUNTS = (1, 2, 4, 8)
 KINDS = {"attn": "attention sublayers dropped", "mlp": "MLP sublayers dropped"}
 
 
 def compute(context: Context) -> pd.DataFrame:
     """Mean KL and TV on held-out dense texts for each kind, criterion and number of dropped sublayers."""
-    specs = [f"{kind}:{count}@{criterion}" for kind in KINDS for criterion in CRITERIA for count in COUNTS]
+    counts = [count for count in context.setup.profile.ladder if count]
+    specs = [f"{kind}:{count}@{criterion}" for kind in KINDS for criterion in CRITERIA for count in counts]
     trace = context.recall(traces.joint, specs=specs)
     grouped = trace.groupby("spec")
     means = grouped[["kl", "tv", "top1_agree"]].mean().join(grouped[["kl", "tv"]].sem().add_suffix("_error"))
@@ -30,7 +30,7 @@ def compute(context: Context) -> pd.DataFrame:
     for kind in KINDS:
         for criterion in CRITERIA:
             order = context.recall(traces.ranking, target=kind, criterion=criterion)["layer"]
-            for count in COUNTS:
+            for count in counts:
                 row = means.loc[f"{kind}:{count}@{criterion}"].to_dict()
                 layers = " ".join(map(str, order[:count]))
                 rows.append({"kind": kind, "criterion": criterion, "dropped": count, "layers": layers} | row)
@@ -55,7 +55,8 @@ def draw(frame: pd.DataFrame) -> Canvas:
                     elinewidth=0.6,
                     label=f"chosen by {name}",
                 )
-            axis.set(title=words, xscale="log", xticks=COUNTS, xticklabels=COUNTS)
+            counts = sorted(frame["dropped"].unique())
+            axis.set(title=words, xscale="log", xticks=counts, xticklabels=counts)
             axis.minorticks_off()
         axes[row, 0].set_ylabel(label)
     axes[0, 0].legend(loc="upper left")

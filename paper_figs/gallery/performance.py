@@ -110,7 +110,7 @@ def _choice_survives(frame: pd.DataFrame) -> Finding:
         passed.append(choice > 0.8 and written < choice - 0.2)
         words.append(f"{method}: choice keeps {choice:.0%}, written {written:.0%}")
     few = max(count for count in ours["dropped"].unique() if count <= FEW)
-    return count_passed(passed, f"{few:g} dropped, share of the dense score above chance: {'; '.join(words)}")
+    return _judged(passed, f"{few:g} dropped, share of the dense score above chance: {'; '.join(words)}")
 
 
 _SURVIVES_RULE = (
@@ -171,7 +171,7 @@ def _same_facts(frame: pd.DataFrame) -> Finding:
         chosen, written = _kept(table, "capitals-choice"), _kept(table, "capitals-answer")
         passed.append(chosen > written + 0.1)
         words.append(f"{method}: chosen {chosen:.0%}, written {written:.0%}")
-    return count_passed(passed, f"{few:g} dropped, kept share of the score above chance: {'; '.join(words)}")
+    return _judged(passed, f"{few:g} dropped, kept share of the score above chance: {'; '.join(words)}")
 
 
 FIG10 = Figure(

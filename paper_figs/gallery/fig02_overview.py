@@ -59,7 +59,10 @@ def draw(frame: pd.DataFrame) -> Canvas:
         axis.text(place + 0.48, 0.91, words, ha="center", va="center", fontsize=8, weight="bold")
         if place:
             axis.annotate(
-                "", (place + 0.09, 0.91), (place - 0.13, 0.91), arrowprops={"arrowstyle": "-|>", "lw": 1}
+                "",
+                (place + 0.09, 0.91),
+                (place - 0.13, 0.91),
+                arrowprops={"arrowstyle": "-|>", "lw": 1, "color": "0.2"},
             )
             axis.text(
                 place - 0.02, 1.09, ARROWS[place - 1], ha="center", va="bottom", fontsize=6, style="italic"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 
 from paper_figs import reference, scores
 from paper_figs.context import Context, Setup
@@ -55,6 +56,7 @@ def _curves(axis: Axes, part: pd.DataFrame) -> None:
     if part["chance"].notna().any():
         axis.axhline(100 * part["chance"].max(), color=GREY, lw=0.8, ls=":")
     axis.set(ylim=(-3, 103), xlabel="dropped")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def draw_ladder(frame: pd.DataFrame) -> Canvas:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from typer.core import TyperCommand
 
 import real
@@ -61,10 +59,9 @@ def choose(only: Sequence[str], skip: Sequence[str]) -> list[Figure]:
 
 def show_list() -> None:
     """Print every id with its title."""
-    table = Table("id", "figure or table", box=None)
+    width = max(map(len, FIGURES))
     for figure in FIGURES.values():
-        table.add_row(figure.id, figure.title)
-    Console().print(table)
+        typer.echo(f"{figure.id:<{width}}  {figure.title}")
 
 
 @app.command(cls=_ListCommand)

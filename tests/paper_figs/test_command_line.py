@@ -26,7 +26,7 @@ def paper_figs(monkeypatch, tmp_path, capfd):
 def test_list_names_every_figure(paper_figs):
     code, out, _ = paper_figs("--list")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()[1:] if line.strip()] == list(FIGURES)
+    assert [line.split()[0] for line in out.splitlines()] == list(FIGURES)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
                     label=f"chosen by {name}",
                 )
             counts = sorted(frame["dropped"].unique())
-            axis.set(title=words, xscale="log", xticks=counts, xticklabels=counts)
+            axis.set(title=words, xticks=counts, xlim=(0, counts[-1] + 1))
             axis.minorticks_off()
         axes[row, 0].set_ylabel(label)
     axes[0, 0].legend(loc="upper left")

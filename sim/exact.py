@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import mpmath
@@ -32,7 +34,7 @@ class ExactDraw:
         spread = max(max(logits) - min(logits), max(perturbed) - min(perturbed))
         # Divergences are differences of numbers near 1 whose result may be as small as the square of an
         # atom, or of delta; formulas lose as much again of delta.
-        smallest = min((abs(b - a) for a, b in zip(logits, perturbed, strict=True) if a != b), default=1.0)
+        smallest = _smallest_difference(logits, perturbed)
         lost = 2 * spread / temperature / math.log(10) + 4 * max(0.0, -math.log10(smallest / temperature))
         self._known: dict[str, Number] = {}
         self.digits = min(MAX_DIGITS, DIGITS + int(lost))
@@ -67,6 +69,13 @@ class ExactDraw:
     def _centred(self, dense: int) -> list[Number]:
         centre = _mean(self._power(dense, 0), self.delta)
         return [x - centre for x in self.delta]
+
+
+def _smallest_difference(logits: Sequence[float], perturbed: Sequence[float]) -> float:
+    """Least nonzero change of a logit, or of one change against another: a shift may hide tiny changes."""
+    changes = {Fraction(b) - Fraction(a) for a, b in zip(logits, perturbed, strict=True)} | {Fraction(0)}
+    gaps = (high - low for low, high in pairwise(sorted(changes)))
+    return float(min(gaps, default=Fraction(1)))
 
 
 def violated(claim: Claim, draw: ExactDraw) -> bool:

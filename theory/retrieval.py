@@ -7,8 +7,9 @@ from torch import Tensor
 
 
 def angle(cosine_distance: Tensor) -> Tensor:
-    """Angle in radians of two vectors with this 1 - cos, accurate for small angles; shape kept."""
-    return 2 * torch.asin(torch.sqrt(cosine_distance.to(torch.float64).clamp(0, 2) / 2))
+    """Angle in radians of two vectors with this 1 - cos, accurate from parallel to opposite; shape kept."""
+    distance = cosine_distance.to(torch.float64).clamp(0, 2)
+    return 2 * torch.atan2(torch.sqrt(distance), torch.sqrt(2 - distance))
 
 
 def order_stable(query_angles: Tensor, query_move: Tensor, document_moves: Tensor) -> Tensor:

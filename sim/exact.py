@@ -85,7 +85,7 @@ def violated(claim: Claim, draw: ExactDraw) -> bool:
     """
     with mpmath.workdps(draw.digits):
         try:
-            return _exceeds(claim, draw)
+            return draw.column("oscillation") > 0 and _exceeds(claim, draw)
         except ZeroDivisionError:
             return False
 

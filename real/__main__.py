@@ -1,4 +1,12 @@
+"""Entry point of ``python -m real``."""
+
+import os
+
+# Threads that spin while they wait for each other cost a busy machine minutes; read when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 from real.cli import app
 from theory.command_line import run
 
-run(app)
+if __name__ == "__main__":
+    run(app)

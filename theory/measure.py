@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,8 +11,12 @@ from torch import Tensor
 from theory.drift import Drift
 from theory.rows import Arena, Pair, row_chunks
 from theory.rows_careful import Columns, careful_rows
-from theory.rows_fast import fast_rows
+from theory.rows_fast import fast_columns, fast_sums
+from theory.rows_small import LARGEST_STEP, small_columns, small_sums
 from theory.validation import check_options, check_pair, check_size
+
+# Columns, and a mask of the rows to measure with more care, from the sums over the vocabulary and its size.
+Finish = Callable[[Columns, int], tuple[Columns, Tensor]]
 
 
 def measure(
@@ -44,36 +49,55 @@ def measure(
     ids = None if options is None else check_options(options, logits.shape[-1]).to(logits.device)
     lead, vocabulary = logits.shape[:-1], logits.shape[-1]
     z, z_perturbed = (t.detach().reshape(-1, vocabulary) for t in (logits, perturbed))
-    arena = Arena()
-    blocks = [_block(z[rows], z_perturbed[rows], temperature, ids, arena) for rows in row_chunks(z)]
-    names = [field.name for field in dataclasses.fields(Drift)]
-    return Drift(**{name: torch.cat([block[name] for block in blocks]).reshape(lead) for name in names})
-
-
-def _block(z: Tensor, z_perturbed: Tensor, temperature: float, ids: Tensor | None, arena: Arena) -> Columns:
-    masses = [_option_mass(t, temperature, ids) for t in (z, z_perturbed)]
+    masses = [
+        torch.cat([_option_mass(side[rows], temperature, ids) for rows in row_chunks(side)])
+        for side in (z, z_perturbed)
+    ]
     if ids is not None:
         z, z_perturbed = z[:, ids], z_perturbed[:, ids]
-    columns = _measured(z, z_perturbed, temperature, arena)
-    like = columns["kl"]
-    return columns | {
+    columns = _columns(z, z_perturbed, temperature)
+    columns |= {
         "option_mass": masses[0],
         "option_mass_perturbed": masses[1],
-        "temperature": torch.full_like(like, temperature),
-        "vocabulary": torch.full_like(like, z.shape[-1]),
+        "temperature": torch.full_like(masses[0], temperature),
+        "vocabulary": torch.full_like(masses[0], z.shape[-1]),
     }
+    names = [field.name for field in dataclasses.fields(Drift)]
+    return Drift(**{name: columns[name].reshape(lead) for name in names})
 
 
-def _measured(z: Tensor, z_perturbed: Tensor, temperature: float, arena: Arena) -> Columns:
-    """The fast columns, with careful ones in the rows where fast arithmetic may have lost digits."""
-    arena.rewind()
-    columns, doubtful = fast_rows(Pair(z, z_perturbed, temperature, arena))
-    if bool(doubtful.any()):
+def _columns(z: Tensor, z_perturbed: Tensor, temperature: float) -> Columns:
+    """The measured columns of ``(rows, V)`` logits, each row by the cheapest way that keeps its digits."""
+    arena = Arena()
+    ways: dict[Finish, list[tuple[slice, Columns]]] = {fast_columns: [], small_columns: []}
+    for rows in row_chunks(z):
         arena.rewind()
-        careful = careful_rows(Pair(z[doubtful], z_perturbed[doubtful], temperature, arena))
-        for name, values in careful.items():
-            columns[name][doubtful] = values
+        pair = Pair(z[rows], z_perturbed[rows], temperature, arena)
+        x = pair.centred_delta()
+        if x.numel() and max(x.amax().item(), -x.amin().item()) <= LARGEST_STEP:
+            ways[small_columns].append((rows, small_sums(pair, x)))
+        else:
+            ways[fast_columns].append((rows, fast_sums(pair, x)))
+    places = torch.arange(z.shape[0], device=z.device)
+    parts = [_finished(finish, parts, places, z.shape[-1]) for finish, parts in ways.items() if parts]
+    order = torch.cat([at for at, _ in parts]).argsort()
+    columns = {name: torch.cat([part[name] for _, part in parts])[order] for name in parts[0][1]}
+    doubtful = columns.pop("doubtful").nonzero().squeeze(-1)
+    for rows in row_chunks(z[: len(doubtful)]) if len(doubtful) else ():
+        arena.rewind()
+        at = doubtful[rows]
+        for name, values in careful_rows(Pair(z[at], z_perturbed[at], temperature, arena)).items():
+            columns[name][at] = values
     return columns
+
+
+def _finished(
+    finish: Finish, chunks: list[tuple[slice, Columns]], places: Tensor, vocabulary: int
+) -> tuple[Tensor, Columns]:
+    """The rows of these chunks and their columns, with one more that marks the doubtful rows."""
+    sums = {name: torch.cat([part[name] for _, part in chunks]) for name in chunks[0][1]}
+    columns, doubtful = finish(sums, vocabulary)
+    return torch.cat([places[rows] for rows, _ in chunks]), columns | {"doubtful": doubtful}
 
 
 def _option_mass(z: Tensor, temperature: float, ids: Tensor | None) -> Tensor:

@@ -53,7 +53,7 @@ class Softmax:
 
     def __init__(self, logits: Tensor, temperature: float, arena: Arena) -> None:
         largest, self.top = logits.max(-1, keepdim=True)
-        self.y = torch.sub(logits, largest, out=arena.like(logits)).div_(temperature)
+        self.y = divided(torch.sub(logits, largest, out=arena.like(logits)), temperature)
         self.y.scatter_(-1, self.top, -torch.inf)
         self.margin = -self.y.amax(-1)
         self.weights = torch.exp(self.y, out=arena.like(logits))
@@ -97,9 +97,13 @@ class Pair:
         self.z, self.z_perturbed = (self.arena.like(side).copy_(side) for side in (logits, perturbed))
         self.temperature = temperature
         self.dense = Softmax(self.z, temperature, self.arena)
-        self.perturbed = Softmax(self.z_perturbed, temperature, self.arena)
         room = (self.arena.like(self.z), self.arena.like(self.z), self.arena.like(self.z))
         self.difference = two_difference(self.z_perturbed, self.z, room)
+
+    @cached_property
+    def perturbed(self) -> Softmax:
+        """softmax(z'/T)."""
+        return Softmax(self.z_perturbed, self.temperature, self.arena)
 
     def delta_from(self, place: Tensor) -> Tensor:
         """delta - delta[place], exact but for the last rounding; ``place`` is ``(rows, 1)``."""
@@ -109,7 +113,7 @@ class Pair:
     def _delta_less(self, centre_high: Tensor, centre_low: Tensor) -> Tensor:
         high, low = self.difference
         result = torch.sub(high, centre_high, out=self.arena.like(high))
-        return result.add_(low).sub_(centre_low).div_(self.temperature)
+        return divided(result.add_(low).sub_(centre_low), self.temperature)
 
     def centred_delta(self) -> Tensor:
         """delta less its value at p's heaviest token, or less its mean under p where none has half the mass.
@@ -123,6 +127,11 @@ class Pair:
         mean = dot(self.dense.weights, from_top).unsqueeze(-1) / (1 + self.dense.rest)
         centre_high = torch.where(heavy, centre_high, centre_high + mean)
         return self._delta_less(centre_high, torch.where(heavy, centre_low, 0.0))
+
+
+def divided(values: Tensor, temperature: float) -> Tensor:
+    """values/T in place, without a pass over them if T = 1."""
+    return values if temperature == 1.0 else values.div_(temperature)
 
 
 def row_chunks(rows: Tensor) -> Iterator[slice]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from theory.rows import Arena, Pair
-from theory.rows_careful import Columns, shape_columns
+from theory.rows import Pair
+from theory.rows_careful import Columns
 from theory.stable import dot
 
 # A result this much smaller than what it is a difference of keeps twelve digits or more.
@@ -22,7 +22,7 @@ LARGEST_STEP = 30.0
 VARIANCES = ("var_p", "var_q", "var_r", "var_w", "var_g", "var_u")
 
 
-class _Doubt:
+class Doubt:
     """Collects, per row, whether every difference taken kept its digits."""
 
     def __init__(self, in_range: Tensor) -> None:
@@ -44,18 +44,103 @@ class _Doubt:
 
 def fast_rows(pair: Pair) -> tuple[Columns, Tensor]:
     """All measured columns of ``(rows, V)`` logits, each ``(rows,)``, and a mask of the doubtful rows."""
-    x = pair.centred_delta()
-    least, most = x.amin(-1), x.amax(-1)
-    spread = torch.minimum(pair.dense.y.amin(-1), pair.perturbed.y.amin(-1))
-    doubt = _Doubt((spread > -WIDEST_SPREAD) & (torch.maximum(-least, most) < LARGEST_STEP))
-    weights, mass = _weights(pair)
+    return fast_columns(fast_sums(pair, pair.centred_delta()), pair.z.shape[-1])
+
+
+def fast_sums(pair: Pair, x: Tensor) -> Columns:
+    """The sums over the vocabulary that :func:`fast_columns` needs, ``(rows,)`` or ``(rows, 6)``.
+
+    ``x`` is ``pair.centred_delta()``, ``(rows, V)``. The six are those of :func:`_weights`.
+    """
+    weights = _weights(pair)
     square_x = torch.mul(x, x, out=pair.arena.like(x))
-    mean, square = (_means(weights, mass, value) for value in (x, square_x))
+    spare = pair.arena.like(x)
+    sums = {
+        "mass": weights.sum(-1),
+        "first": torch.matmul(weights, x.unsqueeze(-1)).squeeze(-1),
+        "second": torch.matmul(weights, square_x.unsqueeze(-1)).squeeze(-1),
+        "lowest": torch.minimum(pair.dense.y.amin(-1), pair.perturbed.y.amin(-1)),
+        "fourth": dot(weights[:, 2], weights[:, 2]),
+        "rest_perturbed": pair.perturbed.rest.squeeze(-1),
+        "weighted_y": dot(pair.dense.weights, pair.dense.y),
+        "weighted_y_perturbed": dot(pair.perturbed.weights, pair.perturbed.y),
+        "top1_agree": (pair.dense.top == pair.perturbed.top).squeeze(-1),
+    }
+    sums |= vector_sums(pair, x)
+    return sums | _divergence_sums(weights, x, (spare, square_x, pair.arena.like(x)))
+
+
+def _weights(pair: Pair) -> Tensor:
+    """p, q, p^2, p*q, sqrt(p*q) and 1 as ``(rows, 6, V)``."""
+    weights = pair.arena.like(pair.z.unsqueeze(1).expand(-1, 6, -1))
+    p, q, escort, product, root, uniform = weights.unbind(1)
+    for side, out in ((pair.dense, p), (pair.perturbed, q)):
+        torch.div(side.weights, 1 + side.rest, out=out)
+    torch.mul(p, p, out=escort)
+    torch.mul(p, q, out=product)
+    torch.sqrt(product, out=root)
+    uniform.fill_(1.0)
+    return weights
+
+
+def _divergence_sums(weights: Tensor, x: Tensor, room: tuple[Tensor, Tensor, Tensor]) -> Columns:
+    """Sums over q - p or its square; ``ratio`` is q/p - 1.
+
+    js = J/4 - sum (p+q)/2 log cosh(l/2) with J = sum (q-p) l, cosh^2(l/2) = 1 + (q-p)^2/4pq: both of second
+    order, and the second about half of the first.
+    """
+    p, q, escort, _, root, _ = weights.unbind(1)
+    ratio, spare, change = room
+    torch.expm1(x, out=ratio)
+    excess = dot(p, ratio)
+    ratio.sub_(excess.unsqueeze(-1)).div_((1 + excess).unsqueeze(-1))
+    sums = {
+        "excess": excess,
+        "escort_first": dot(escort, ratio),
+        "escort_second": dot(escort, torch.mul(ratio, ratio, out=spare)),
+    }
+    torch.mul(p, ratio, out=change)
+    sums |= {
+        "distance": torch.abs(change, out=spare).sum(-1),
+        "chi2": dot(change, ratio),
+        "chi2_reverse": dot(change, torch.div(change, q, out=spare)),
+        "jeffreys": dot(change, x),
+    }
+    log_cosh = spare.mul_(ratio).mul_(0.25).log1p_()
+    both = torch.add(p, q, out=ratio)
+    sums["log_cosh"] = dot(both, log_cosh)
+    sums["hellinger"] = dot(change, torch.div(change, both.add_(root, alpha=2), out=spare))
+    return sums
+
+
+def vector_sums(pair: Pair, x: Tensor) -> Columns:
+    """Sums about logits, delta and its range that every way of computing a row needs, ``(rows,)``."""
+    y, z, step = pair.dense.y, pair.z, pair.difference[0]
+    return {
+        "least": x.amin(-1),
+        "most": x.amax(-1),
+        "rest": pair.dense.rest.squeeze(-1),
+        "margin": pair.dense.margin,
+        "sum_x": x.sum(-1),
+        "sum_xx": dot(x, x),
+        "sum_y": y.sum(-1),
+        "sum_yy": dot(y, y),
+        "sum_xy": dot(x, y),
+        "norm_sq": dot(z, z),
+        "product": dot(z, step),
+        "step_sq": dot(step, step),
+    }
+
+
+def fast_columns(sums: Columns, vocabulary: int) -> tuple[Columns, Tensor]:
+    """All measured columns, each ``(rows,)``, and a mask of the doubtful rows."""
+    least, most = sums["least"], sums["most"]
+    in_range = (sums["lowest"] > -WIDEST_SPREAD) & (torch.maximum(-least, most) < LARGEST_STEP)
+    doubt = Doubt(in_range)
+    mass = sums["mass"]
+    mean, square = sums["first"] / mass, sums["second"] / mass
     variance = doubt.check(square - mean * mean, square)
-    ratio = torch.expm1(x, out=pair.arena.like(x))
-    excess = dot(weights[:, 0], ratio).unsqueeze(-1)
-    ratio.sub_(excess).div_(1 + excess)  # q/p - 1
-    shift = torch.log1p(excess).squeeze(-1)
+    shift = torch.log1p(sums["excess"])
     scale = square[:, 0].sqrt() + shift.abs()
     columns = dict(zip(VARIANCES, variance.unbind(-1), strict=True))
     columns |= {
@@ -69,61 +154,65 @@ def fast_rows(pair: Pair) -> tuple[Columns, Tensor]:
         "low_r": doubt.check(least - mean[:, 2], least.abs()),
         "high_r": doubt.check(most - mean[:, 2], most.abs()),
         "gini_p": mass[:, 2],
-        "gini_r": dot(weights[:, 2], weights[:, 2]) / mass[:, 2] ** 2,
-        "cosdist_z_centred": _centred_cosine(pair.dense.y, x, doubt),
+        "gini_r": sums["fourth"] / mass[:, 2] ** 2,
     }
-    columns |= _divergences(pair.arena, weights, mass, x, ratio, doubt)
-    return columns | _logit_vectors(pair, doubt) | shape_columns(pair), doubt.rows()
+    columns |= _divergences(sums, doubt) | vector_columns(sums, vocabulary, doubt) | shape(sums)
+    entropy = torch.log1p(sums["rest_perturbed"]) - sums["weighted_y_perturbed"] / (
+        1 + sums["rest_perturbed"]
+    )
+    return columns | {"entropy_perturbed": entropy}, doubt.rows()
 
 
-def _weights(pair: Pair) -> tuple[Tensor, Tensor]:
-    """p, q, p^2, p*q, sqrt(p*q) and 1 as ``(rows, 6, V)``, and their sums ``(rows, 6)``."""
-    model = pair.z.unsqueeze(1).expand(-1, 6, -1)
-    weights = pair.arena.like(model)
-    p, q, escort, product, root, uniform = weights.unbind(1)
-    for side, out in ((pair.dense, p), (pair.perturbed, q)):
-        torch.div(side.weights, 1 + side.rest, out=out)
-    torch.mul(p, p, out=escort)
-    torch.mul(p, q, out=product)
-    torch.sqrt(product, out=root)
-    uniform.fill_(1.0)
-    return weights, weights.sum(-1)
+def _divergences(sums: Columns, doubt: Doubt) -> Columns:
+    escort_mass = sums["mass"][:, 2]
+    mean, square = sums["escort_first"] / escort_mass, sums["escort_second"] / escort_mass
+    return {
+        "cosdist_p": distance_of_directions(mean, square, doubt),
+        "tv": 0.5 * sums["distance"],
+        "chi2": sums["chi2"],
+        "chi2_reverse": sums["chi2_reverse"],
+        "js": doubt.check(0.25 * (sums["jeffreys"] - sums["log_cosh"]), sums["jeffreys"]),
+        "hellinger_sq": 0.5 * sums["hellinger"],
+    }
 
 
-def _means(weights: Tensor, mass: Tensor, value: Tensor) -> Tensor:
-    return torch.matmul(weights, value.unsqueeze(-1)).squeeze(-1) / mass
-
-
-def _divergences(
-    arena: Arena, weights: Tensor, mass: Tensor, x: Tensor, ratio: Tensor, doubt: _Doubt
-) -> Columns:
-    """Those that are sums over q - p or its square; ratio is q/p - 1.
-
-    js = J/4 - sum (p+q)/2 log cosh(l/2) with J = sum (q-p) l, cosh^2(l/2) = 1 + (q-p)^2/4pq: both of second
-    order, and the second about half of the first.
-    """
-    p, q, escort, _, root, _ = weights.unbind(1)
-    spare = arena.like(ratio)
-    square = dot(escort, torch.mul(ratio, ratio, out=spare)) / mass[:, 2]
-    mean = dot(escort, ratio) / mass[:, 2]
+def distance_of_directions(mean: Tensor, square: Tensor, doubt: Doubt) -> Tensor:
+    """1 - cos(p, q) from mean and mean square of c q/p - 1 under weights p^2, for any c > 0."""
     across, along = doubt.check(square - mean * mean, square), 1 + mean
     length = torch.sqrt(along * along + across)
-    change = torch.mul(p, ratio, out=arena.like(ratio))
-    both = torch.add(p, q, out=arena.like(ratio))
-    columns = {
-        "cosdist_p": across / (length * (length + along)),
-        "tv": 0.5 * torch.abs(change, out=spare).sum(-1),
-        "chi2": dot(change, ratio),
-        "chi2_reverse": dot(change, torch.div(change, q, out=spare)),
+    return across / (length * (length + along))
+
+
+def shape(sums: Columns) -> Columns:
+    """The columns about p alone, but for gini, and whether the largest logit is still the same."""
+    mass = 1 + sums["rest"]
+    return {
+        "p_max": 1 / mass,
+        "p_rest": sums["rest"] / mass,
+        "entropy": torch.log1p(sums["rest"]) - sums["weighted_y"] / mass,
+        "margin": sums["margin"],
+        "top1_agree": sums["top1_agree"],
     }
-    jeffreys = dot(change, x)
-    excess = dot(both, spare.mul_(ratio).mul_(0.25).log1p_())
-    columns["js"] = doubt.check(0.25 * (jeffreys - excess), jeffreys)
-    columns["hellinger_sq"] = 0.5 * dot(change, torch.div(change, both.add_(root, alpha=2), out=spare))
-    return columns
 
 
-def _cosine(norm_sq: Tensor, product: Tensor, step_sq: Tensor, doubt: _Doubt) -> tuple[Tensor, Tensor]:
+def vector_columns(sums: Columns, vocabulary: int, doubt: Doubt) -> Columns:
+    """The columns about z and z' as vectors; Pearson from z/T and delta, each less a constant."""
+    norm_sq, product = sums["norm_sq"], sums["product"]
+    cosdist, orthogonal_sq = _cosine(norm_sq, product, sums["step_sq"], doubt)
+    sum_y, sum_x = sums["sum_y"], sums["sum_x"]
+    spread = doubt.check(sums["sum_yy"] - sum_y * sum_y / vocabulary, sums["sum_yy"])
+    step_sq = doubt.check(sums["sum_xx"] - sum_x * sum_x / vocabulary, sums["sum_xx"])
+    centred = _cosine(spread, sums["sum_xy"] - sum_y * sum_x / vocabulary, step_sq, doubt)[0]
+    return {
+        "cosdist_z": cosdist,
+        "cosdist_z_centred": centred,
+        "orthogonal_sq": orthogonal_sq,
+        "parallel": product / norm_sq,
+        "norm_sq": norm_sq,
+    }
+
+
+def _cosine(norm_sq: Tensor, product: Tensor, step_sq: Tensor, doubt: Doubt) -> tuple[Tensor, Tensor]:
     """1 - cos(v, v + d) and ||d_perp||^2/||v||^2 from ||v||^2, <v, d> and ||d||^2 (A6)."""
     parallel = product / norm_sq
     relative_sq = step_sq / norm_sq
@@ -132,25 +221,3 @@ def _cosine(norm_sq: Tensor, product: Tensor, step_sq: Tensor, doubt: _Doubt) ->
     length = torch.sqrt(along * along + orthogonal_sq)
     near = orthogonal_sq / (length * (length + along))
     return torch.where(along > 0, near, 1 - along / length), orthogonal_sq
-
-
-def _logit_vectors(pair: Pair, doubt: _Doubt) -> Columns:
-    z, step = pair.z, pair.difference[0]
-    norm_sq, product = dot(z, z), dot(z, step)
-    cosdist, orthogonal_sq = _cosine(norm_sq, product, dot(step, step), doubt)
-    return {
-        "cosdist_z": cosdist,
-        "orthogonal_sq": orthogonal_sq,
-        "parallel": product / norm_sq,
-        "norm_sq": norm_sq,
-    }
-
-
-def _centred_cosine(y: Tensor, x: Tensor, doubt: _Doubt) -> Tensor:
-    """1 - Pearson of z and z'; y and x are z/T and delta, each less a constant."""
-    count = y.shape[-1]
-    y_sum, x_sum = y.sum(-1), x.sum(-1)
-    y_square, x_square = dot(y, y), dot(x, x)
-    norm_sq = doubt.check(y_square - y_sum * y_sum / count, y_square)
-    step_sq = doubt.check(x_square - x_sum * x_sum / count, x_square)
-    return _cosine(norm_sq, dot(y, x) - y_sum * x_sum / count, step_sq, doubt)[0]

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from theory.rows import Pair
 from theory.rows_careful import Columns
-from theory.stable import dot
+from theory.stable import dot, dots
 
 # A result this much smaller than what it is a difference of keeps twelve digits or more.
 KEPT = 1e-3
 # Logit spreads and |delta| for which no product of two probabilities or ratios over- or underflows.
 WIDEST_SPREAD = 300.0
 LARGEST_STEP = 30.0
-VARIANCES = ("var_p", "var_q", "var_r", "var_w", "var_g", "var_u")
+VARIANCES = ("var_p", "var_q", "var_r", "var_w", "var_g")
 
 
 class Doubt:
@@ -48,17 +48,17 @@ def fast_rows(pair: Pair) -> tuple[Columns, Tensor]:
 
 
 def fast_sums(pair: Pair, x: Tensor) -> Columns:
-    """The sums over the vocabulary that :func:`fast_columns` needs, ``(rows,)`` or ``(rows, 6)``.
+    """The sums over the vocabulary that :func:`fast_columns` needs, ``(rows,)`` or ``(rows, 5)``.
 
-    ``x`` is ``pair.centred_delta()``, ``(rows, V)``. The six are those of :func:`_weights`.
+    ``x`` is ``pair.centred_delta()``, ``(rows, V)``. The five are those of :func:`_weights`.
     """
     weights = _weights(pair)
     square_x = torch.mul(x, x, out=pair.arena.like(x))
     spare = pair.arena.like(x)
     sums = {
         "mass": weights.sum(-1),
-        "first": torch.matmul(weights, x.unsqueeze(-1)).squeeze(-1),
-        "second": torch.matmul(weights, square_x.unsqueeze(-1)).squeeze(-1),
+        "first": dots(weights, x),
+        "second": dots(weights, square_x),
         "lowest": torch.minimum(pair.dense.y.amin(-1), pair.perturbed.y.amin(-1)),
         "fourth": dot(weights[:, 2], weights[:, 2]),
         "rest_perturbed": pair.perturbed.rest.squeeze(-1),
@@ -71,15 +71,14 @@ def fast_sums(pair: Pair, x: Tensor) -> Columns:
 
 
 def _weights(pair: Pair) -> Tensor:
-    """p, q, p^2, p*q, sqrt(p*q) and 1 as ``(rows, 6, V)``."""
-    weights = pair.arena.like(pair.z.unsqueeze(1).expand(-1, 6, -1))
-    p, q, escort, product, root, uniform = weights.unbind(1)
+    """p, q, p^2, p*q and sqrt(p*q) as ``(rows, 5, V)``."""
+    weights = pair.arena.like(pair.z.unsqueeze(1).expand(-1, 5, -1))
+    p, q, escort, product, root = weights.unbind(1)
     for side, out in ((pair.dense, p), (pair.perturbed, q)):
         torch.div(side.weights, 1 + side.rest, out=out)
     torch.mul(p, p, out=escort)
     torch.mul(p, q, out=product)
     torch.sqrt(product, out=root)
-    uniform.fill_(1.0)
     return weights
 
 
@@ -89,7 +88,7 @@ def _divergence_sums(weights: Tensor, x: Tensor, room: tuple[Tensor, Tensor, Ten
     js = J/4 - sum (p+q)/2 log cosh(l/2) with J = sum (q-p) l, cosh^2(l/2) = 1 + (q-p)^2/4pq: both of second
     order, and the second about half of the first.
     """
-    p, q, escort, _, root, _ = weights.unbind(1)
+    p, q, escort, _, root = weights.unbind(1)
     ratio, spare, change = room
     torch.expm1(x, out=ratio)
     excess = dot(p, ratio)
@@ -156,6 +155,7 @@ def fast_columns(sums: Columns, vocabulary: int) -> tuple[Columns, Tensor]:
         "gini_p": mass[:, 2],
         "gini_r": sums["fourth"] / mass[:, 2] ** 2,
     }
+    columns |= {"var_u": uniform_variance(sums, vocabulary, doubt)}
     columns |= _divergences(sums, doubt) | vector_columns(sums, vocabulary, doubt) | shape(sums)
     entropy = torch.log1p(sums["rest_perturbed"]) - sums["weighted_y_perturbed"] / (
         1 + sums["rest_perturbed"]
@@ -181,6 +181,12 @@ def distance_of_directions(mean: Tensor, square: Tensor, doubt: Doubt) -> Tensor
     across, along = doubt.check(square - mean * mean, square), 1 + mean
     length = torch.sqrt(along * along + across)
     return across / (length * (length + along))
+
+
+def uniform_variance(sums: Columns, vocabulary: int, doubt: Doubt) -> Tensor:
+    """Variance of delta under the uniform distribution."""
+    mean, square = sums["sum_x"] / vocabulary, sums["sum_xx"] / vocabulary
+    return doubt.check(square - mean * mean, square)
 
 
 def shape(sums: Columns) -> Columns:

@@ -16,8 +16,16 @@ from torch import Tensor
 
 from theory.rows import Pair
 from theory.rows_careful import Columns
-from theory.rows_fast import WIDEST_SPREAD, Doubt, distance_of_directions, shape, vector_columns, vector_sums
-from theory.stable import dot
+from theory.rows_fast import (
+    WIDEST_SPREAD,
+    Doubt,
+    distance_of_directions,
+    shape,
+    uniform_variance,
+    vector_columns,
+    vector_sums,
+)
+from theory.stable import dot, dots
 
 # Largest |x| for which the powers cost less than what they replace; ORDER of them suffice there.
 LARGEST_STEP = 1 / 16
@@ -88,8 +96,7 @@ def small_columns(sums: Columns, vocabulary: int) -> tuple[Columns, Tensor]:
         "var_g": _variance(moments, 0.5, doubt),
     }
     columns |= {"rho_plus": most - columns["kl"], "rho_minus": columns["kl"] - least}
-    square = sums["sum_xx"] / vocabulary
-    columns["var_u"] = doubt.check(square - (sums["sum_x"] / vocabulary) ** 2, square)
+    columns["var_u"] = uniform_variance(sums, vocabulary, doubt)
     columns |= _shape(sums, columns["kl_reverse"]) | vector_columns(sums, vocabulary, doubt)
     return columns, doubt.rows()
 
@@ -106,7 +113,7 @@ def _powers(pair: Pair, x: Tensor, order: int) -> Tensor:
 def _moments(powers: Tensor, weights: Tensor, mass: Tensor) -> Tensor:
     """Weighted sums of x^0, x^1, ... over ``mass``, with zeros up to ORDER."""
     zeroth = weights.sum(-1, keepdim=True)
-    higher = torch.matmul(powers, weights.unsqueeze(-1)).squeeze(-1)
+    higher = dots(powers, weights)
     unused = zeroth.new_zeros(len(zeroth), ORDER - powers.shape[1])
     return torch.cat([zeroth, higher, unused], -1) / mass
 

@@ -17,8 +17,16 @@ _JS_SERIES = tuple(1.0 / ((k + 1) * (2 * k + 1)) for k in range(14))
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
-    """Dot products over the last axis of two ``(rows, V)`` tensors, ``(rows,)``, without a temporary."""
-    return torch.matmul(a.unsqueeze(-2), b.unsqueeze(-1)).reshape(a.shape[:-1])
+    """Dot products over the last axis of two ``(rows, V)`` tensors, ``(rows,)``."""
+    if a.shape[0] == 1:  # without a temporary, which batches of such products would be too slow for
+        return torch.matmul(a.unsqueeze(-2), b.unsqueeze(-1)).reshape(1)
+    return torch.linalg.vecdot(a, b)
+
+
+def dots(a: Tensor, b: Tensor) -> Tensor:
+    """Dot products ``(rows, k)`` of each of the k in ``(rows, k, V)`` with ``(rows, V)``."""
+    # The vector comes first: the other order is several times slower where there are many rows.
+    return torch.matmul(b.unsqueeze(-2), a.mT).squeeze(-2)
 
 
 def two_difference(a: Tensor, b: Tensor, room: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tests.theory import oracle
 from tests.theory.test_measure import agrees, allowed, error
+from theory import measure
 from theory.rows import Pair
 from theory.rows_careful import careful_rows
 from theory.rows_small import LARGEST_STEP, small_columns, small_sums
@@ -65,3 +66,10 @@ def test_moments_serve_small_steps(
 @pytest.mark.parametrize("factor", [0.99, 1.01])
 def test_the_ways_meet_where_the_steps_are_no_longer_small(factor: float) -> None:
     agrees(*small_step(0, 300, "plain", factor * LARGEST_STEP), 1.0)
+
+
+def test_a_shift_is_no_drift_where_no_token_is_heavy() -> None:
+    logits = torch.arange(300).double().remainder(7) / 8
+    drift = measure(logits, logits + 4096)
+    for name in ("kl", "kl_reverse", "js", "tv", "hellinger_sq", "chi2", "cosdist_p", "oscillation", "var_p"):
+        assert getattr(drift, name).item() == 0.0, name

@@ -5,9 +5,16 @@ BIN    := $(VENV)/bin
 OUT    ?= figures
 SWEEP  ?= sweep.json
 
-.PHONY: figures test bench sim-full clean
+# The first look: layer by layer, estimate against certificate, free-running, and the forecast's curve.
+FIRST  := fig04 fig06 fig07 sequence-tv
+
+.PHONY: figures report test bench sim-full clean
 
 figures: $(VENV)/installed
+	$(BIN)/python -m paper_figs --out $(OUT) $(ARGS) --only $(FIRST)
+
+# Every figure and table of the paper, and ours.
+report: $(VENV)/installed
 	$(BIN)/python -m paper_figs --out $(OUT) $(ARGS)
 
 test: $(VENV)/installed

@@ -13,7 +13,7 @@ from torch import LongTensor, Tensor
 from paper_figs.context import Context
 from real.anatomy import anatomy
 from real.choose import choose_sublayers
-from real.decode import free_running as run_freely
+from real.decode import free_runs
 from real.parts import Kind
 from real.sample import Samples, sample
 from real.spec import Drop, parse_spec
@@ -211,15 +211,15 @@ def free_running(context: Context, spec: str) -> pd.DataFrame:
     """
     chosen, resolved = chosen_prompts(context), resolve(context, spec)
     rows = []
-    for index, prompt in enumerate(context.track(chosen, f"{spec} writes freely")):
-        run = run_freely(
-            context.lm,
-            resolved,
-            prompt,
-            context.setup.profile.free_steps,
-            seed=context.setup.seed,
-            calibration=calibration(context),
-        )
+    runs = free_runs(
+        context.lm,
+        resolved,
+        chosen,
+        context.setup.profile.free_steps,
+        seed=context.setup.seed,
+        calibration=calibration(context),
+    )
+    for index, run in enumerate(context.track(runs, f"{spec} writes freely", total=len(chosen))):
         for part, drift in (("free", run.logits), ("direct", run.direct), ("history", run.history)):
             frame = table(drift, run.hidden) if part == "free" else drift.frame().drop(columns="i0")
             rows.append(

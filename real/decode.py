@@ -8,6 +8,7 @@ histories agree and the history error is zero.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -52,33 +53,50 @@ def free_running(
     greedy: bool = False,
     calibration: Calibration = None,
 ) -> FreeRunning:
-    """Let the dense and the pruned model answer ``prompt`` on their own with the same random numbers.
+    """``free_runs`` of a single prompt."""
+    (run,) = free_runs(lm, spec, [prompt], steps, temperature, seed, greedy=greedy, calibration=calibration)
+    return run
+
+
+def free_runs(
+    lm: LanguageModel,
+    spec: str,
+    prompts: Sequence[str],
+    steps: int,
+    temperature: float = 1.0,
+    seed: int = 0,
+    *,
+    greedy: bool = False,
+    calibration: Calibration = None,
+) -> Iterator[FreeRunning]:
+    """Let the dense and the pruned model answer each prompt on their own with the same random numbers.
 
     Both run the same Gumbel race (theorem G11), or both decode greedily; both stop at their own end of
-    sequence. ``temperature`` divides the logits in sampling and in every measured quantity.
+    sequence. ``temperature`` divides the logits in sampling and in every measured quantity. The model is
+    pruned once, for all prompts.
     """
-    (ids,) = encode_prompts(lm, [prompt], steps)
     heat = 0.0 if greedy else temperature
-    dense = sample(lm, [ids], steps, 1, heat, seed)
-    dense_hidden = _step_hidden(lm, dense)
+    encoded = [encode_prompts(lm, [prompt], steps)[0] for prompt in prompts]
+    texts = [sample(lm, [ids], steps, 1, heat, seed) for ids in encoded]
+    hidden = [_step_hidden(lm, text) for text in texts]
+    logits = [head_logits(lm, states) for states in hidden]
     with variant(lm, spec, calibration) as other:
-        own = sample(other, [ids], steps, 1, heat, seed)
-        n = min(len(dense.continuation(0)), len(own.continuation(0)))
-        own_hidden = _step_hidden(other, own)[:n]
-        direct_hidden = _step_hidden(other, dense)[:n]
-        own_logits, direct_logits = head_logits(other, own_hidden), head_logits(other, direct_hidden)
-    dense_hidden = dense_hidden[:n]
-    dense_logits = head_logits(lm, dense_hidden)
-    return FreeRunning(
-        spec=spec,
-        dense_tokens=dense.continuation(0),
-        pruned_tokens=own.continuation(0),
-        hidden=measure_vectors(dense_hidden, own_hidden),
-        logits=measure(dense_logits, own_logits, temperature),
-        direct=measure(dense_logits, direct_logits, temperature),
-        history=measure(direct_logits, own_logits, temperature),
-        first_divergence=common_prefix(dense.continuation(0), own.continuation(0)),
-    )
+        for ids, dense, dense_hidden, dense_logits in zip(encoded, texts, hidden, logits, strict=True):
+            own = sample(other, [ids], steps, 1, heat, seed)
+            n = min(len(dense.continuation(0)), len(own.continuation(0)))
+            own_hidden = _step_hidden(other, own)[:n]
+            own_logits = head_logits(other, own_hidden)
+            direct_logits = head_logits(other, _step_hidden(other, dense)[:n])
+            yield FreeRunning(
+                spec=spec,
+                dense_tokens=dense.continuation(0),
+                pruned_tokens=own.continuation(0),
+                hidden=measure_vectors(dense_hidden[:n], own_hidden),
+                logits=measure(dense_logits[:n], own_logits, temperature),
+                direct=measure(dense_logits[:n], direct_logits, temperature),
+                history=measure(direct_logits, own_logits, temperature),
+                first_divergence=common_prefix(dense.continuation(0), own.continuation(0)),
+            )
 
 
 def _step_hidden(lm: LanguageModel, samples: Samples) -> Tensor:

@@ -8,33 +8,18 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torchao.quantization.quant_primitives import (
+    MappingType,
+    choose_qparams_affine,
+    dequantize_affine,
+    quantize_affine,
+)
 
 GROUP = 128
 
 
-class MissingLibraryError(ValueError):
-    """An optional library that a method needs is not installed."""
-
-
 def round_to_nearest(weight: Tensor, bits: int) -> Tensor:
-    """``weight`` (outputs, inputs) rounded to ``bits`` bits, same dtype.
-
-    Raises
-    ------
-    MissingLibraryError
-        torchao is not installed.
-    """
-    try:
-        from torchao.quantization.quant_primitives import (
-            MappingType,
-            choose_qparams_affine,
-            dequantize_affine,
-            quantize_affine,
-        )
-    except ImportError as error:
-        raise MissingLibraryError(
-            "int8 and int4 need torchao: pip install 'softmax-drift[quantise]'"
-        ) from error
+    """``weight`` (outputs, inputs) rounded to ``bits`` bits, same dtype."""
     plain = weight.float().contiguous()
     symmetric = bits == 8
     block = (1, plain.shape[1] if symmetric else group_size(plain.shape[1]))

@@ -19,8 +19,6 @@ from theory.theorem import Claim, Theorem, column
 Mask = NDArray[np.bool_]
 MOVED = 0.1
 """Smallest slacks are taken over oscillations from here on: as R goes to 0 most bounds become equalities."""
-NOTHING = 1e-40
-"""A divergence below this at oscillation 0 is the rounding of p = q."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def held_claims() -> tuple[Held, ...]:
 def hold(tally: Tally, draws: Draws) -> list[dict[str, object]]:
     """Add one batch of draws to ``tally``; return a record of every confirmed violation."""
     drift = measure(draws.logits, draws.perturbed, draws.temperature)
-    still, moved = (drift.oscillation == 0).numpy(), (drift.oscillation >= MOVED).numpy()
+    still, moved = unmoved(draws), (drift.oscillation >= MOVED).numpy()
     judge = cache(partial(exact_row, draws))
     checks = check(drift)
     found: list[dict[str, object]] = []
@@ -65,7 +63,7 @@ def hold(tally: Tally, draws: Draws) -> list[dict[str, object]]:
             continue
         result = checks[held.key]
         # Symbols of a claim are positive: p = q, where formulas are 0/0, is outside of it.
-        flagged = result.violated.numpy() & ~((quantity < NOTHING) & still)
+        flagged = result.violated.numpy() & ~still
         upper = np.full(quantity.shape, np.inf) if result.upper_slack is None else result.upper_slack.numpy()
         lower = np.full(quantity.shape, np.inf) if result.lower_slack is None else result.lower_slack.numpy()
         tally.draws[index] += int((np.isfinite(upper) | np.isfinite(lower) | flagged).sum())
@@ -91,6 +89,15 @@ def _add_estimate(tally: Tally, index: int, quantity: Array, estimate: Array) ->
     estimate = np.broadcast_to(estimate, quantity.shape)
     said = (quantity > 0) & (estimate > 0) & np.isfinite(quantity) & np.isfinite(estimate)
     tally.add_estimate(index, quantity[said], estimate[said])
+
+
+def unmoved(draws: Draws) -> Mask:
+    """Rows whose logits all changed by exactly the same number, so that p = q in exact arithmetic."""
+    z, changed = draws.logits.numpy(), draws.perturbed.numpy()
+    high = changed - z
+    back = high + z
+    low = (changed - back) - (z - (back - high))  # changed - z = high + low exactly (Knuth's two-sum)
+    return np.asarray(((high == high[:, :1]) & (low == low[:, :1])).all(axis=1))
 
 
 def exact_row(draws: Draws, row: int) -> ExactDraw:

@@ -15,7 +15,7 @@ import numpy as np
 VOCABULARIES = (2, 3, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144)
 
 ROWS_PER_UNIT = 4096
-ENTRIES_PER_UNIT = 2**18
+ENTRIES_PER_UNIT = 2**19
 BLOCK_COST = 2**24
 """A block holds about this many logits, small vocabularies counted as ``FLAT_COST`` each: some seconds."""
 

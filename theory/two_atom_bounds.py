@@ -189,13 +189,14 @@ class OfEdge(Stable):
     @classmethod
     def points(cls) -> list[tuple[Fraction, ...]]:
         shares = [Fraction(share) for share in (1e-20, 1e-3, 0.3, 1.0, 100.0)]
-        return [(share * x * x, x) for share in shares for x in spread(-100.0, 100.0)]
+        tiny = [(Fraction("1e-230"), Fraction(x)) for x in ("1e-231", "-1e-231")]
+        return [(share * x * x, x) for share in shares for x in spread(-100.0, 100.0)] + tiny
 
 
 def _edge_masses(variance: Expression, x: Expression) -> tuple[Expression, Expression]:
     """Masses of x and of -variance/x in the centred two-atom law with this variance."""
-    total = x * x + variance
-    return variance / total, x * x / total
+    other = variance / x  # no squares: x may be an atom's mass, far below the square root of the least float
+    return other / (x + other), x / (x + other)
 
 
 class edge_kl(OfEdge):

@@ -76,6 +76,15 @@ def test_report_does_not_depend_on_the_workers(tmp_path: Path) -> None:
     assert json.dumps(one) == json.dumps(two)
 
 
+def test_a_row_counts_as_unmoved_only_if_p_is_q_exactly() -> None:
+    z = torch.tensor([[1.0, 2.0, 7.0], [1.0, 2.0, 7.0], [0.1, 0.7, 1e3]], dtype=torch.float64)
+    shifted = z + torch.tensor([[3.0], [3.0], [1e-3]], dtype=torch.float64)  # the last shift rounds unevenly
+    shifted[1, 0] = torch.nextafter(shifted[1, 0], shifted[1, 1])
+    draws = Draws(z, shifted, 1.0, "file", "common-shift")
+    exact = [held.exact_row(draws, row).column("oscillation") == 0 for row in range(3)]
+    assert held.unmoved(draws).tolist() == exact == [True, False, False]
+
+
 def test_report_depends_on_the_seed() -> None:
     one, two = (sweep(2_000, seed=seed, vocabularies=(2,)).summary() for seed in (0, 1))
     assert json.dumps(one["claims"]) != json.dumps(two["claims"])

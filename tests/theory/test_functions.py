@@ -20,6 +20,7 @@ from theory.instances import DIGITS, adversarial
 from theory.javascript import helpers
 from theory.safe_forms import Stable
 from theory.symbols import parameter
+from theory.two_atom_bounds import edge_kl, edge_kl_reverse, edge_log_cos
 
 NODE = shutil.which("node")
 
@@ -37,6 +38,19 @@ def test_a_wrong_safe_form_is_seen() -> None:
 
     assert accuracy(wrong).error > 0.1
     assert accuracy(kl_max).error < 1e-15
+
+
+def test_edge_functions_do_not_underflow_where_an_atom_is_tiny() -> None:
+    # A peaked p: one atom of mass 1e-230 at the end of a long lever. x^2 is 0 in float64, the ratio is not.
+    variance, edge = sp.symbols("variance edge")
+    for function in (edge_kl, edge_kl_reverse, edge_log_cos):
+        formula = Formula(function(variance, edge))
+        for x in (1e-231, -1e-231):
+            values = {"variance": 1e-230, "edge": x}
+            with mpmath.workdps(600):
+                exact = formula.exact(**values)
+            assert exact > 0
+            assert formula(**values) == pytest.approx(float(exact), rel=1e-12, abs=0)
 
 
 CLAIMS = [

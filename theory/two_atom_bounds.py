@@ -189,8 +189,9 @@ class OfEdge(Stable):
     @classmethod
     def points(cls) -> list[tuple[Fraction, ...]]:
         shares = [Fraction(share) for share in (1e-20, 1e-3, 0.3, 1.0, 100.0)]
-        tiny = [(Fraction("1e-230"), Fraction(x)) for x in ("1e-231", "-1e-231")]
-        return [(share * x * x, x) for share in shares for x in spread(-100.0, 100.0)] + tiny
+        points = [(share * x * x, x) for share in shares for x in spread(-100.0, 100.0)]
+        points += [(Fraction("1e-230"), Fraction(x)) for x in ("1e-231", "-1e-231")]
+        return list[tuple[Fraction, ...]](points)
 
 
 def _edge_masses(variance: Expression, x: Expression) -> tuple[Expression, Expression]:

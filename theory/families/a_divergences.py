@@ -10,7 +10,7 @@ from mpmath import mpf
 
 from theory.expand import cumulant_series, cumulants, epsilon
 from theory.families.a_identities import Relations
-from theory.families.b_divergences import renyi_divergence
+from theory.families.b_families import renyi_divergence
 from theory.instances import Instance, cumulant, mean, moderate, softmax, variance
 from theory.steps import argument, identity, sampled
 from theory.symbols import chi2, hellinger_sq, oscillation, rho_minus, rho_plus, tv

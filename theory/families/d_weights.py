@@ -6,7 +6,6 @@ from typing import Any
 
 import mpmath
 import sympy as sp
-import torch
 from mpmath import mpf
 
 from theory.expand import cumulant_series, cumulants, epsilon
@@ -20,7 +19,7 @@ from theory.functions import (
     tanh_ratio,
 )
 from theory.instances import Instance, cumulant, mean, softmax, variance
-from theory.steps import Method, StepFailedError, argument, computed, expansion, identity, sampled
+from theory.steps import argument, expansion, identity, sampled
 from theory.symbols import (
     cosdist_p,
     hellinger_sq,
@@ -38,7 +37,7 @@ from theory.theorem import Status, Theorem, Witness, at_least, at_most, between
 from theory.two_atom_laws import Pair, two_atoms
 
 R = oscillation
-_u, _s, _x = sp.symbols("u s x", positive=True)
+_u, _s = sp.symbols("u s", positive=True)
 _v0, _v1 = sp.symbols("v0 v1", positive=True)
 
 _TINY = mpf(10) ** -30
@@ -273,55 +272,4 @@ D3 = Theorem(
     source="new (the upper constant is not claimed sharp)",
 )
 
-
-def _batchmean() -> str:
-    """torch's "batchmean" on a 1-D vector divides by V."""
-    generator = torch.Generator().manual_seed(0)
-    p, q = (torch.randn(7, generator=generator, dtype=torch.float64).log_softmax(0) for _ in range(2))
-    exact = torch.sum(p.exp() * (p - q))
-    logged = torch.nn.functional.kl_div(q, p, log_target=True, reduction="batchmean")
-    if not torch.isclose(logged * 7, exact, rtol=1e-12):
-        raise StepFailedError(f"batchmean gave {logged}, exact KL {exact}")
-    return f"batchmean {logged:.6f}, KL {exact:.6f} = 7 x that"
-
-
-def _floored(x: Instance) -> Relations:
-    """KL with log(q + floor) instead of log q, floor = 1e-12."""
-    floor = mpf(10) ** -12
-    biased = mpmath.fsum(a * (mpmath.log(a) - mpmath.log(b + floor)) for a, b in zip(x.p, x.q, strict=True))
-    ratio = mpmath.fsum(a / b for a, b in zip(x.p, x.q, strict=True))
-    return [
-        (biased, "<=", x.column("kl")),
-        (-mpmath.log1p(len(x.p) * floor), "<=", biased),
-        (x.column("kl") - biased, "<=", mpmath.log1p(floor * ratio)),
-    ]
-
-
-def _deficient(x: Instance) -> Relations:
-    """Weights r/(1 + 1e-12 scale) of total mass s: the raw formula gains s (1-s)^2 (E delta)^2."""
-    s = mpf("0.9")
-    centre = s * mean(x.r, x.delta)
-    raw = mpmath.fsum(s * w * (d - centre) ** 2 for w, d in zip(x.r, x.delta, strict=True))
-    expected = s * variance(x.r, x.delta) + s * (1 - s) ** 2 * mean(x.r, x.delta) ** 2
-    return [(raw, "=", expected)]
-
-
-D4 = Theorem(
-    id="D4",
-    name="reference-artefacts",
-    title="What common code measures instead",
-    statement="Three habits change the number: weights normalised by (sum + 1e-12) add a shift-dependent "
-    "term; log(q + 1e-12) biases "
-    "KL low, by at most log(1 + 1e-12 sum p/q), and caps it at 27.63 nats; reduction='batchmean' on a 1-D "
-    "vector divides "
-    "KL by the vocabulary size.",
-    status=Status.EXACT,
-    derivation=(
-        sampled("weights of mass s: s Var + s (1-s)^2 (mean)^2", _deficient),
-        sampled("-log(1 + V floor) <= floored KL <= KL <= floored KL + log(1 + floor sum p/q)", _floored),
-        computed("batchmean on a vector of 7 divides by 7", Method.SIMULATED, _batchmean),
-    ),
-    source="reading of the paper's scripts",
-)
-
-THEOREMS = (D1, D2, D3, D4)
+THEOREMS = (D1, D2, D3)

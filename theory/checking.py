@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -75,14 +76,19 @@ def check(
 
 
 def claims_on_drift(theorem: Theorem) -> list[tuple[str, Claim]]:
-    """Keys and claims of a theorem that a drift can be checked against."""
+    """Keys and claims of a theorem that a drift can be checked against; a second claim about one quantity is
+    numbered, as ``"C7.tv.2"``.
+    """
     if theorem.status in (Status.FALSE, Status.ASYMPTOTIC):
         return []
-    return [
-        (theorem.id if k == 0 else f"{theorem.id}.{claim.name}", claim)
-        for k, claim in enumerate(theorem.claims)
-        if claim.measurable and claim.bounds
-    ]
+    seen: Counter[str] = Counter()
+    keyed = []
+    for number, claim in enumerate(theorem.claims):
+        if claim.measurable and claim.bounds:
+            key = theorem.id if number == 0 else f"{theorem.id}.{claim.name}"
+            seen[key] += 1
+            keyed.append((key if seen[key] == 1 else f"{key}.{seen[key]}", claim))
+    return keyed
 
 
 def _check(key: str, claim: Claim, drift: Drift | Mapping[str, Tensor]) -> Check:

@@ -97,3 +97,14 @@ def test_bounds_and_estimates_have_the_drift_shape() -> None:
 def test_symbols_of_a_claim_are_found() -> None:
     claim = at_most(tv, var_p * oscillation, when=oscillation < 1)
     assert claim.columns == ("oscillation", "tv", "var_p")
+
+
+def test_every_claim_has_its_own_key() -> None:
+    """Two claims about one quantity once shared a key, and only the last was checked."""
+    for theorem in catalogue:
+        keyed = claims_on_drift(theorem)
+        assert len({key for key, _ in keyed}) == len(keyed), theorem.id
+    assert [key for key, _ in claims_on_drift(catalogue["C7"])] == [
+        "C7",
+        *("C7.tv", "C7.tv.2", "C7.tv.3", "C7.tv.4"),
+    ]

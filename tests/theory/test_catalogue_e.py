@@ -1,4 +1,4 @@
-"""Family E: every step holds, a wrong constant is noticed, the bounds hold for measured drifts."""
+"""Family E: bounds hold for measured drifts and a wrong constant is noticed."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from theory import Status, catalogue, measure, measure_vectors
+from theory import catalogue, measure, measure_vectors
 from theory.amplification import (
     augmented_hidden,
     head_diameter,
@@ -20,21 +20,7 @@ from theory.amplification import (
 from theory.theorem import at_most
 from theory.verify import verify_one
 
-FAMILY = catalogue.family("E")
 ROUNDING = 1e-9
-
-
-def test_the_family_is_complete_and_labelled():
-    status = {theorem.id: theorem.status for theorem in FAMILY}
-    assert list(status) == ["E1", "E2", "E2x", "E3", "E3x", "E4", "E4x", "E5", "E5x", "E6", "E7"]
-    assert {key for key, value in status.items() if value is Status.FALSE} == {"E2x", "E3x", "E4x", "E5x"}
-    assert {key for key, value in status.items() if value is Status.SHARP} == {"E1", "E4", "E6", "E7"}
-
-
-@pytest.mark.parametrize("theorem", FAMILY, ids=lambda theorem: theorem.id)
-def test_every_step_witness_and_counterexample_holds(theorem):
-    record = verify_one(theorem)
-    assert record.passed, [finding for finding in record.findings if not finding.passed]
 
 
 @pytest.mark.parametrize("key", ["E1", "E4", "E6"])

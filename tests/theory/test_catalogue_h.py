@@ -1,4 +1,4 @@
-"""Family H: every step holds, a wrong constant is noticed, and measured option drifts obey the statements."""
+"""Family H: measured option drifts obey the statements, a wrong constant is noticed."""
 
 import dataclasses
 
@@ -8,27 +8,13 @@ import torch
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from theory import Status, catalogue, measure, measure_vectors
+from theory import catalogue, measure, measure_vectors
 from theory.options import kept_by_top_k, score_band
 from theory.retrieval import angle
 from theory.theorem import at_least, at_most
 from theory.verify import verify_one
 
-FAMILY = catalogue.family("H")
 ROUNDING = 1e-9
-
-
-def test_the_family_is_complete_and_labelled():
-    status = {theorem.id: theorem.status for theorem in FAMILY}
-    assert list(status) == ["H1", "H1x", "H2", "H3", "H4", "H5", "H5x", "H6", "H6x"]
-    assert {key for key, value in status.items() if value is Status.FALSE} == {"H1x", "H5x", "H6x"}
-    assert {key for key, value in status.items() if value is Status.SHARP} == {"H1", "H3", "H4"}
-
-
-@pytest.mark.parametrize("theorem", FAMILY, ids=lambda theorem: theorem.id)
-def test_every_step_witness_and_counterexample_holds(theorem):
-    record = verify_one(theorem)
-    assert record.passed, [finding for finding in record.findings if not finding.passed]
 
 
 @pytest.mark.parametrize("key", ["H1", "H3", "H4"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import platform
 import time
@@ -95,6 +96,7 @@ class Context:
         if isinstance(compute, partial):
             parameters = compute.keywords | parameters
             compute = compute.func
+        parameters = _with_defaults(compute, parameters)
         path = self._path(compute, parameters)
         if path not in self._frames:
             if self.force or not path.exists():
@@ -136,6 +138,14 @@ class Context:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
         name = f"{compute.__module__.rpartition('.')[2]}.{compute.__name__}-{digest}.parquet"
         return self.folder / name
+
+
+def _with_defaults(compute: Callable[..., pd.DataFrame], parameters: dict[str, Any]) -> dict[str, Any]:
+    """Every parameter after the context, so that leaving one out and giving its default is one result."""
+    bound = inspect.signature(compute).bind(None, **parameters)
+    bound.apply_defaults()
+    context, *_ = bound.arguments
+    return {name: value for name, value in bound.arguments.items() if name != context}
 
 
 def _state_of_folder(model: str) -> list[tuple[str, int, int]]:

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Setup
 from paper_figs.figure import Figure
@@ -57,18 +60,27 @@ def findings(figure: Figure, frame: pd.DataFrame) -> list[dict[str, str]]:
     return table
 
 
+def _save(canvas: Canvas, title: str, png: Path, pdf: Path) -> None:
+    """Render once for each file; ``savefig`` would lay out and render twice as often.
+
+    No date in the files: the same data give the same bytes.
+    """
+    raster: Any = FigureCanvasAgg(canvas)
+    with atomic_path(png) as partial:
+        raster.print_png(partial, metadata={"Title": title})
+    canvas.set_layout_engine("none")  # keep what constrained layout found for the first file
+    vector: Any = FigureCanvasPdf(canvas)
+    with atomic_path(pdf) as partial:
+        vector.print_pdf(partial, metadata={"Title": title, "CreationDate": None})
+
+
 def write(
     figure: Figure, frame: pd.DataFrame, setup: Setup, provenance: dict[str, Any], folder: Path
 ) -> list[Path]:
     """Draw ``figure`` from ``frame`` and write its four files to ``folder``, each atomically."""
+    paths = [folder / f"{figure.id}{suffix}" for suffix in (".png", ".pdf", ".csv", ".json")]
     with paper_style():
-        canvas = figure.draw(frame)
-        paths = [folder / f"{figure.id}{suffix}" for suffix in (".png", ".pdf", ".csv", ".json")]
-        # No date in the files: the same data give the same bytes.
-        with atomic_path(paths[0]) as partial:
-            canvas.savefig(partial, metadata={"Title": figure.title})
-        with atomic_path(paths[1]) as partial:
-            canvas.savefig(partial, metadata={"Title": figure.title, "CreationDate": None})
+        _save(figure.draw(frame), figure.title, *paths[:2])
     with atomic_path(paths[2]) as partial:
         frame.to_csv(partial, index=False)
     sidecar = {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,8 +20,8 @@ from rich.progress import (
 )
 
 from paper_figs.context import Context
+from paper_figs.drawing import artist
 from paper_figs.figure import Figure
-from paper_figs.output import write
 from real import ModelUnavailableError
 from real.progress import (
     console,
@@ -72,22 +74,52 @@ def make(figures: Sequence[Figure], context: Context, out: Path) -> dict[str, Ex
     UnknownNameError, ModelUnavailableError
         If a computation meets a model that does not exist: bad input, not a failing figure.
     """
-    failed: dict[str, Exception] = {}
-    for figure in context.track(figures, "figures", total=len(figures)):
-        log = out / f"{figure.id}.error.log"
-        try:
-            frame, provenance = context.recall_with_provenance(figure.compute)
-            write(figure, frame, context.setup, provenance, out)
-            log.unlink(missing_ok=True)
-            console.print(f"[green]made[/green]   {figure.id:<22} {figure.title}", highlight=False)
-        except (UnknownNameError, ModelUnavailableError):
-            raise
-        except Exception as error:  # whatever went wrong with one figure, the others are still wanted
-            failed[figure.id] = error
-            with atomic_path(log) as partial:
-                partial.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            console.print(
-                f"[red]failed[/red] {figure.id:<22} {reason} (see {log})", highlight=False, markup=True
-            )
-    return failed
+    results = _Results(out)
+    with artist(figures) as hand:
+        for figure in context.track(figures, "figures", total=len(figures)):
+            try:
+                frame, provenance = context.recall_with_provenance(figure.compute)
+            except (UnknownNameError, ModelUnavailableError):
+                raise
+            except Exception as error:  # whatever went wrong with one figure, the others are still wanted
+                results.failure(figure, error)
+            else:
+                results.expect(figure, hand.draw(figure, frame, context.setup, provenance, out))
+            results.collect()
+        results.collect(wait=True)
+    return results.failed
+
+
+@dataclass
+class _Results:
+    """What became of every figure, said on the console as soon as it is known."""
+
+    out: Path
+    failed: dict[str, Exception] = field(default_factory=dict)
+    _drawing: list[tuple[Figure, Future[None]]] = field(default_factory=list)
+
+    def expect(self, figure: Figure, drawn: Future[None]) -> None:
+        self._drawing.append((figure, drawn))
+
+    def collect(self, wait: bool = False) -> None:
+        """Report the figures that are drawn by now; with ``wait``, all."""
+        while self._drawing and (wait or self._drawing[0][1].done()):
+            figure, drawn = self._drawing.pop(0)
+            try:
+                drawn.result()
+            except Exception as error:  # as above: one figure is not all
+                self.failure(figure, error)
+            else:
+                self._log(figure).unlink(missing_ok=True)
+                console.print(f"[green]made[/green]   {figure.id:<22} {figure.title}", highlight=False)
+
+    def failure(self, figure: Figure, error: Exception) -> None:
+        self.failed[figure.id] = error
+        log = self._log(figure)
+        with atomic_path(log) as partial:
+            partial.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        console.print(f"[red]failed[/red] {figure.id:<22} {reason} (see {log})", highlight=False, markup=True)
+
+    def _log(self, figure: Figure) -> Path:
+        return self.out / f"{figure.id}.error.log"

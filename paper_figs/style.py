@@ -70,9 +70,19 @@ def letter(axes: Sequence[Axes]) -> None:
 
 
 def layer_grid(layers: Sequence[int], columns: int = 6) -> tuple[Canvas, list[Axes]]:
-    """Small panels, one for each layer, filling a page; unused ones are left out."""
+    """Small panels, one for each layer, filling a page; unused ones are left out.
+
+    All panels have tick labels of one width, so the margins (in inches) can be given: finding them by
+    constrained layout takes as long as drawing.
+    """
     rows = -(-len(layers) // columns)
-    canvas, axes = panels(rows, columns, height=1.05, sharex=True)
+    height = 1.05 * rows + 0.55
+    canvas = Canvas(figsize=(PAGE, height))
+    canvas.set_layout_engine("none")
+    sides = {"left": 0.5 / PAGE, "right": 1 - 0.05 / PAGE, "bottom": 0.4 / height, "top": 1 - 0.38 / height}
+    axes = canvas.subplots(
+        rows, columns, squeeze=False, sharex=True, gridspec_kw=sides | {"wspace": 0.34, "hspace": 0.3}
+    )
     for axis in axes.ravel()[len(layers) :]:
         axis.remove()
     used = axes.ravel()[: len(layers)].tolist()

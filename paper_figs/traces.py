@@ -44,10 +44,17 @@ def chosen_prompts(context: Context) -> list[str]:
     return [p.text for kind in KINDS for p in [p for p in prompts() if p.kind == kind][:per_kind]]
 
 
-def calibration(context: Context) -> LongTensor:
-    """Token ids by which sublayers are chosen and weights are pruned."""
+def calibration_texts(context: Context) -> pd.DataFrame:
+    """Token ids by which sublayers are chosen and weights are pruned, one row for each text."""
     count, length = context.setup.profile.calibration
-    return calibration_tokens(context.lm.tokenizer, count, length, context.setup.seed)
+    rows = calibration_tokens(context.lm.tokenizer, count, length, context.setup.seed)
+    return pd.DataFrame({"tokens": rows.tolist()})
+
+
+def calibration(context: Context) -> LongTensor:
+    """The kept calibration texts as one tensor."""
+    kept = context.recall(calibration_texts)["tokens"]
+    return cast(LongTensor, torch.from_numpy(np.stack(list(kept))))
 
 
 def texts(context: Context, prompts: list[str], tokens: int, samples: int) -> pd.DataFrame:

@@ -83,7 +83,7 @@ def draw(frame: pd.DataFrame, panels: Panels) -> Canvas:
         axis.set_yscale("log")
         axis.minorticks_off()
     handles, labels = axes[0].get_legend_handles_labels()
-    canvas.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    canvas.legend(handles, labels, loc="upper center", ncols=len(labels))
     canvas.supxlabel("step", fontsize=8)
     canvas.supylabel(panels.unit, fontsize=8)
     return canvas

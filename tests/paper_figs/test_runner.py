@@ -41,6 +41,16 @@ def test_one_failing_figure_does_not_stop_the_others(figure, context, tmp_path):
     assert not (tmp_path / "broken.png").exists()
 
 
+def test_a_drawing_that_fails_is_reported_and_the_next_is_drawn(figure, context, tmp_path):
+    def broken(_):
+        raise RuntimeError("no ink")
+
+    failed = make([replace(figure, id="broken", draw=broken), figure], context, tmp_path)
+    assert list(failed) == ["broken"]
+    assert "no ink" in (tmp_path / "broken.error.log").read_text()
+    assert (tmp_path / "small.png").exists()
+
+
 def test_a_failure_that_went_away_takes_its_log_with_it(figure, context, tmp_path):
     (tmp_path / "small.error.log").write_text("old")
     make([figure], context, tmp_path)

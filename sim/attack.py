@@ -1,263 +1,267 @@
 """Search for the worst case of a theorem: how close to its bound, or beyond it, can a quantity be driven?
 
-Gradient ascent in float64 climbs the logarithm of the tightness over logits and perturbation at a fixed
-oscillation, from random starts and from the theorem's witnesses. Nelder-Mead then polishes the best point
-of each small vocabulary, because many bounds have kinks. The final points are measured by
-``theory.measure``.
+Every claim is attacked in the first world of ``sim.worlds`` that gives values to all its symbols. Random
+starts, and for pairs of distributions the theorem's witnesses, climb the logarithm of the tightness at a
+fixed oscillation; Nelder-Mead polishes the best point of a small world, because many bounds have kinks. What
+is found on pairs is measured by ``theory.measure`` and a ratio above 1 is judged in high precision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
 from mpmath import mp
-from scipy.optimize import minimize
-from torch import Tensor
 
-from sim.differentiable import columns
+from sim.ascent import Starts, Target, climb, height, polish, size_of, tensors
 from sim.exact import TOLERANCE, ExactDraw, exact_tightness
 from sim.families.base import log_uniform
 from sim.families.witness import embed, logit_witnesses, witness_pair
 from sim.reducers import Array
+from sim.worlds import DRIFT, World, world_of
+from sim.worlds.world import with_range
 from theory.checking import claims_on_drift
 from theory.families import catalogue
 from theory.measure import measure
-from theory.theorem import Bound, Claim, Theorem, column
+from theory.theorem import Claim, Status, Theorem, Witness, column
+from theory.verify import witness_slack
 
-VOCABULARIES = (2, 3, 8, 64, 1024, 32768)
-OSCILLATIONS = (0.2, 8.0)
+OSCILLATIONS = (0.01, 50.0)
+"""Budgets of the random starts; the differentiable forms resolve what lies between."""
 ENTRIES = 2**18
-"""Logits per batch of starts; large vocabularies get fewer starts."""
+"""Numbers per batch of starts; large worlds get fewer starts."""
 MOST_STARTS = 48
-POLISHED_VOCABULARY = 8
+LEAST_STARTS = 8
+POLISHED_PARAMETERS = 32
 POLISHED_ENOUGH = 1 - 1e-9
-WITNESS_RANGE = (0.01, 20.0)
-"""Witness parameters that the differentiable forms resolve."""
+ROUNDING = 1e-9
+"""Excess over 1 that float64 explains, in worlds that have no judge in high precision."""
 
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Target:
-    """One side of one claim."""
-
-    key: str
-    claim: Claim
-    side: str
-
-    @property
-    def bound(self) -> Bound:
-        """The bound under attack."""
-        bound = self.claim.upper if self.side == "upper" else self.claim.lower
-        assert bound is not None
-        return bound
-
-    def log_tightness(self, values: dict[str, Array]) -> Array:
-        """log of quantity/upper or lower/quantity; -inf where the bound says nothing."""
-        with np.errstate(all="ignore"):
-            quantity = self.claim.measured(**values)
-            small, large = (quantity, self.bound(**values))[:: 1 if self.side == "upper" else -1]
-            said = np.isfinite(large) & np.isfinite(small) & (small > 0) & (large > 0)
-            return np.where(said, np.log(np.where(said, small / large, 1.0)), -np.inf)
+class NothingToAttackError(ValueError):
+    """A theorem without an inequality that a search could break; the message says why."""
 
 
 def targets(theorem: Theorem) -> list[Target]:
-    """Both sides of every claim that a drift can be checked against.
+    """Both sides of every inequality of a theorem that some world gives values to.
 
     Raises
     ------
-    ValueError
-        If the theorem has none: it is about sequences, heads or noise, or it is an estimate.
+    NothingToAttackError
+        If there is none; the message says why.
     """
     found = [
-        Target(key, claim, bound.side)
-        for key, claim in claims_on_drift(theorem)
+        Target(key, claim, bound.side, theorem.attained(number, bound.side))
+        for number, (key, claim) in enumerate(_keyed(theorem))
+        if not claim.exact and world_of(claim) is not None
         for bound in claim.bounds
-        if not claim.exact
     ]
     if not found:
-        raise ValueError(
-            f"theorem {theorem.id} ({theorem.name}) has no inequality in measured columns to attack"
-        )
+        raise NothingToAttackError(f"theorem {theorem.id} ({theorem.name}) {_reason(theorem)}")
     return found
+
+
+def _keyed(theorem: Theorem) -> list[tuple[str, Claim]]:
+    """Every claim with the key that ``theory.check`` gives it; others are numbered."""
+    if theorem.status in (Status.FALSE, Status.ASYMPTOTIC):
+        return []
+    known = {id(claim): key for key, claim in claims_on_drift(theorem)}
+    return [
+        (known.get(id(claim), f"{theorem.id}[{number}].{claim.name}"), claim)
+        for number, claim in enumerate(theorem.claims)
+    ]
+
+
+def _reason(theorem: Theorem) -> str:
+    if theorem.status is Status.FALSE:
+        return f"is false: its counterexample is printed by `python -m theory show {theorem.id}`."
+    if theorem.status is Status.ASYMPTOTIC:
+        return "is an estimate, which bounds nothing."
+    if any(claim.bounds and not claim.exact for claim in theorem.claims):
+        return "bounds means or tails over random noise: `python -m sim curves` lays it beside measured ones."
+    if theorem.status is Status.EXACT:
+        return f"is exact, so nothing lies between the two sides; see `python -m theory verify {theorem.id}`."
+    return f"is an algorithm, not an inequality: `python -m theory verify {theorem.id}` tries it."
 
 
 def attack(
     name: str,
-    vocabularies: Sequence[int] = VOCABULARIES,
+    sizes: Sequence[int] | None = None,
     seed: int = 0,
     steps: int = 300,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Best tightness found per claim, side and vocabulary size.
+    """Best tightness found per claim, side and size of the world.
 
     Parameters
     ----------
     name
         Id or name of a theorem.
-    vocabularies
-        Vocabulary sizes, at least 2.
+    sizes
+        Sizes of the worlds, at least 2 (for pairs of distributions the vocabulary); each world's own list by
+        default, and sizes beyond it are skipped.
     steps
-        Gradient steps from each start; half as many evaluations per variable for Nelder-Mead.
+        Gradient steps from each start; for Nelder-Mead as many evaluations per parameter.
 
     Returns
     -------
     DataFrame
-        claim, side, status, vocabulary, start ("random" or "witness"), method, oscillation, tightness, and
-        ``excess`` = tightness - 1, in high precision where float64 sees
-        more than 1 (positive means a violation).
+        theorem, claim, side, sharp (a witness attains this side), size (0: the witness alone, evaluated in
+        high precision where it is no pair of logits), start ("random" or "witness"), method, oscillation,
+        tightness, and ``excess`` = tightness - 1 (positive means a violation).
+
+    Raises
+    ------
+    NothingToAttackError
+        If the theorem has no inequality to attack.
     """
     theorem = catalogue[name]
-    if min(vocabularies, default=0) < 2 or steps < 1:
-        raise ValueError(
-            f"vocabularies {list(vocabularies)}, steps {steps}; required: at least 2, at least 1"
-        )
+    if min(sizes or (2,)) < 2 or steps < 1:
+        raise ValueError(f"sizes {list(sizes or ())}, steps {steps}; required: at least 2, at least 1")
     rows = []
     for number, target in enumerate(targets(theorem)):
-        for vocabulary in vocabularies:
+        world = world_of(target.claim)
+        assert world is not None
+        rows += [_row(theorem, target, 0, found) for found in _stated_witness(theorem, target, world)]
+        for size in _sizes(world, sizes):
             if progress:
-                progress(f"{target.key} {target.side} V={vocabulary}")
-            key = (number, vocabulary)
-            rng = np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=key))
-            best = max(_candidates(theorem, target, vocabulary, rng, steps), key=lambda f: f.tightness)
-            excess = _excess(target, best)
-            rows.append({
-                "claim": target.key, "side": target.side, "status": str(theorem.status),
-                "vocabulary": vocabulary, "start": best.start, "method": best.method,
-                "oscillation": float(np.ptp(best.delta)), "tightness": 1 + excess, "excess": excess,
-            })  # fmt: skip
+                progress(f"{target.key} {target.side}, size {size}")
+            rng = np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=(number, size)))
+            found = max(_candidates(theorem, target, world, size, rng, steps), key=lambda f: f.tightness)
+            rows.append(_row(theorem, target, size, found))
     return pd.DataFrame(rows)
+
+
+def _sizes(world: World, wanted: Sequence[int] | None) -> list[int]:
+    if wanted is None:
+        return list(world.sizes)
+    return [size for size in wanted if min(world.sizes) <= size <= max(world.sizes)] or [min(world.sizes)]
 
 
 @dataclass(frozen=True)
 class _Found:
     start: str
     method: str
-    z: Array
-    delta: Array
+    oscillation: float
     tightness: float
 
 
+def _row(theorem: Theorem, target: Target, size: int, found: _Found) -> dict[str, object]:
+    return {
+        "theorem": theorem.id, "claim": target.key, "side": target.side, "sharp": target.sharp,
+        "size": size, "start": found.start, "method": found.method, "oscillation": found.oscillation,
+        "tightness": found.tightness, "excess": found.tightness - 1,
+    }  # fmt: skip
+
+
+def _stated_witness(theorem: Theorem, target: Target, world: World) -> Iterator[_Found]:
+    """The best of the witnesses that are given by their symbols' values: no world can start from them."""
+    slacks = [
+        witness_slack(theorem, witness)
+        for witness in theorem.witnesses
+        if theorem.claims[witness.claim] is target.claim and witness.side == target.side
+    ]
+    if slacks and world is not DRIFT:
+        yield _Found("witness", "exact", float("nan"), 1 - min(slacks))
+
+
 def _candidates(
-    theorem: Theorem, target: Target, vocabulary: int, rng: np.random.Generator, steps: int
-) -> list[_Found]:
-    found = []
-    starts = {"random": _random_starts(vocabulary, rng), "witness": _witness_starts(theorem, vocabulary)}
-    for start, (z, delta) in starts.items():
-        if len(z) == 0:
+    theorem: Theorem, target: Target, world: World, size: int, rng: np.random.Generator, steps: int
+) -> Iterator[_Found]:
+    starts = {"random": _random_starts(world, size, rng)}
+    if world is DRIFT:
+        starts["witness"] = _witness_starts(theorem, size)
+    best: tuple[float, str, Starts] | None = None
+    for start, points in starts.items():
+        if len(points.oscillation) == 0:
             continue
-        found.append(_best(target, start, "none", z, delta))
-        found.append(_best(target, start, "gradient", *_climb(target, z, delta, steps)))
-    best = max(found, key=lambda f: f.tightness)
-    if vocabulary <= POLISHED_VOCABULARY and best.tightness < POLISHED_ENOUGH:
-        found.append(_polish(target, best, steps * vocabulary))
-    return found
+        for method, moved in (("none", points), ("gradient", climb(world, target, points, steps))):
+            tightness = np.exp(_measured(target, world, moved))
+            k = int(np.argmax(tightness))
+            here = moved.row(k)
+            yield _found(target, world, start, method, here, float(tightness[k]))
+            if best is None or tightness[k] > best[0]:
+                best = float(tightness[k]), start, here
+    if best and size_of(best[2]) <= POLISHED_PARAMETERS and best[0] < POLISHED_ENOUGH:
+        moved = polish(world, target, best[2], steps * size_of(best[2]))
+        tightness = np.exp(_measured(target, world, moved))
+        yield _found(target, world, best[1], "nelder-mead", moved, float(tightness[0]))
 
 
-def _best(target: Target, start: str, method: str, z: Array, delta: Array) -> _Found:
-    tightness = np.exp(_measured(target, z, delta))
-    k = int(np.argmax(tightness))
-    return _Found(start, method, z[k], delta[k], float(tightness[k]))
+def _found(target: Target, world: World, start: str, method: str, point: Starts, tightness: float) -> _Found:
+    if tightness > 1:
+        tightness = 1 + _excess(target, world, point, tightness)
+    return _Found(start, method, float(point.oscillation[0]), tightness)
 
 
-def _measured(target: Target, z: Array, delta: Array) -> Array:
+def _measured(target: Target, world: World, points: Starts) -> Array:
+    """log-tightness; of pairs of distributions as ``theory`` measures them."""
+    if world is not DRIFT:
+        return height(world, target, points)
+    z, delta = _logits(points)
     drift = measure(torch.from_numpy(z), torch.from_numpy(z + delta))
     return target.log_tightness({name: column(drift, name).numpy() for name in target.claim.columns})
 
 
-def _random_starts(vocabulary: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    rows = max(2, min(MOST_STARTS, ENTRIES // vocabulary))
-    z = log_uniform(rng, 0.1, 5.0, rows) * rng.standard_normal((rows, vocabulary))
-    oscillation = log_uniform(rng, *OSCILLATIONS, rows)
-    return z, _with_oscillation(rng.standard_normal((rows, vocabulary)), oscillation)
+def _logits(points: Starts) -> tuple[Array, Array]:
+    free = tensors(points.free)
+    return points.free["z"], with_range(free["delta"], points.given.oscillation).numpy()
 
 
-def _witness_starts(theorem: Theorem, vocabulary: int) -> tuple[Array, Array]:
-    pairs = [
-        embed(*witness_pair(witness, float(parameter)), vocabulary)
-        for witness in logit_witnesses([theorem])
-        for parameter in witness.parameters
-        if WITNESS_RANGE[0] <= float(parameter) <= WITNESS_RANGE[1]
-        and len(witness_pair(witness, float(parameter))[0]) <= vocabulary
-    ]
-    if not pairs:
-        return np.empty((0, vocabulary)), np.empty((0, vocabulary))
-    return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
-
-
-def _with_oscillation(direction: Array, oscillation: Array | float) -> Array:
-    low, high = direction.min(axis=-1, keepdims=True), direction.max(axis=-1, keepdims=True)
-    scaled: Array = oscillation * (direction - low) / (high - low)
-    return scaled
-
-
-def _climb(target: Target, z0: Array, delta0: Array, steps: int) -> tuple[Array, Array]:
-    """Adam on the log-tightness over z and delta, delta's oscillation kept; best point of each row."""
-    oscillation = torch.from_numpy(np.ptp(delta0, axis=-1)[:, None])
-    z, shape = (torch.tensor(x, requires_grad=True) for x in (z0, delta0))
-    optimiser = torch.optim.Adam([z, shape], lr=0.1)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    best, best_z, best_delta = np.full(len(z0), -np.inf), z0.copy(), delta0.copy()
-    for _ in range(steps):
-        low, high = shape.amin(-1, keepdim=True), shape.amax(-1, keepdim=True)
-        delta = oscillation * (shape - low) / (high - low)
-        values = columns(z, delta, target.claim.columns)
-        height, slope = _height_and_slope(target, {name: v.detach().numpy() for name, v in values.items()})
-        better = height > best
-        best[better] = height[better]
-        best_z[better], best_delta[better] = z.detach().numpy()[better], delta.detach().numpy()[better]
-        # The chain rule: automatic up to the columns, central differences within the theorem's formula.
-        surrogate = sum(torch.from_numpy(slope[name]) @ values[name] for name in slope)
-        assert isinstance(surrogate, Tensor)
-        optimiser.zero_grad()
-        torch.autograd.backward(-surrogate)
-        for leaf in (z, shape):
-            assert leaf.grad is not None
-            leaf.grad.nan_to_num_(0.0, 0.0, 0.0)
-        optimiser.step()
-        schedule.step()
-    return best_z, best_delta
-
-
-def _height_and_slope(target: Target, values: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
-    height = target.log_tightness(values)
-    slopes = {}
-    for name, value in values.items():
-        step = 1e-6 * np.abs(value) + 1e-300
-        up, down = (target.log_tightness({**values, name: value + s * step}) for s in (1, -1))
-        with np.errstate(all="ignore"):
-            slopes[name] = np.nan_to_num((up - down) / (2 * step), nan=0.0, posinf=0.0, neginf=0.0)
-    return height, slopes
-
-
-def _polish(target: Target, found: _Found, evaluations: int) -> _Found:
-    """Nelder-Mead from a found point, for the kinks that gradients cannot climb."""
-    vocabulary, oscillation = len(found.z), float(np.ptp(found.delta))
-
-    def point(x: Array) -> tuple[Array, Array]:
-        return x[None, :vocabulary], _with_oscillation(x[None, vocabulary:], oscillation)
-
-    def depth(x: Array) -> float:
-        return -float(_measured(target, *point(x))[0])
-
-    start = np.concatenate([found.z, found.delta])
-    result = minimize(
-        depth, start, method="Nelder-Mead",
-        options={"maxfev": evaluations, "adaptive": True, "xatol": 1e-10, "fatol": 1e-13},
-    )  # fmt: skip
-    polished = _best(target, found.start, "nelder-mead", *point(result.x))
-    return max(found, polished, key=lambda f: f.tightness)
-
-
-def _excess(target: Target, found: _Found) -> float:
-    """Tightness - 1 in high precision where float64 reports more than 1, else the float64 difference."""
-    if found.tightness <= 1:
-        return found.tightness - 1
-    draw = ExactDraw(found.z.tolist(), (found.z + found.delta).tolist(), 1.0)
+def _excess(target: Target, world: World, point: Starts, tightness: float) -> float:
+    """Tightness - 1 of a point where float64 reports more than 1."""
+    if world is not DRIFT:
+        return tightness - 1 if tightness > 1 + ROUNDING else 0.0
+    z, delta = (rows[0] for rows in _logits(point))
+    draw = ExactDraw(z.tolist(), (z + delta).tolist(), 1.0)
     with mp.workdps(draw.digits):
         excess = exact_tightness(target.claim, target.side, draw) - 1
         return 0.0 if abs(excess) < TOLERANCE else float(excess)
+
+
+def _random_starts(world: World, size: int, rng: np.random.Generator) -> Starts:
+    one = sum(value.size for value in world.start(np.random.default_rng(0), 1, size).values())
+    rows = max(LEAST_STARTS, min(MOST_STARTS, ENTRIES // one))
+    free = world.start(rng, rows, size)
+    return Starts(free, log_uniform(rng, *OSCILLATIONS, rows)[:, 0], rng.uniform(0.02, 0.98, rows))
+
+
+def _witness_starts(theorem: Theorem, vocabulary: int) -> Starts:
+    pairs = [
+        embed(*pair, vocabulary)
+        for witness in logit_witnesses([theorem])
+        for pair in _in_range(witness)
+        if len(pair[0]) <= vocabulary
+    ]
+    z = np.array([pair[0] for pair in pairs]).reshape(-1, vocabulary)
+    delta = np.array([pair[1] for pair in pairs]).reshape(-1, vocabulary)
+    span = np.ptp(delta, axis=-1) if len(pairs) else np.empty(0)
+    return Starts({"z": z, "delta": delta}, span, np.full(len(pairs), 0.5))
+
+
+def _in_range(witness: Witness) -> list[tuple[Array, Array]]:
+    """Witnesses at their own parameters, or at the smallest budget if all of those are out of range."""
+    for parameters in (map(float, witness.parameters), (OSCILLATIONS[0],)):
+        pairs = [witness_pair(witness, parameter) for parameter in parameters]
+        inside = [pair for pair in pairs if OSCILLATIONS[0] <= np.ptp(pair[1]) <= OSCILLATIONS[1]]
+        if inside:
+            return inside
+    return []
+
+
+def attack_all(
+    sizes: Sequence[int] | None = None, seed: int = 0, steps: int = 300, progress: Progress | None = None
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """``attack`` on the whole catalogue; theorems with nothing to attack answer with their sentence."""
+    frames, silent = [], {}
+    for theorem in catalogue:
+        try:
+            frames.append(attack(theorem.id, sizes, seed, steps, progress))
+        except NothingToAttackError as reason:
+            silent[theorem.id] = str(reason)
+    return pd.concat(frames, ignore_index=True), silent

@@ -74,32 +74,52 @@ def sweep(
 @app.command()
 def attack(
     theorem: Annotated[
-        str, typer.Argument(help="Id or name of a theorem, for example B5 or kl-oscillation.")
+        str, typer.Argument(help="Id or name of a theorem, for example B5 or kl-oscillation; or all.")
     ],
-    vocabularies: Annotated[str | None, typer.Option(help="Vocabulary sizes, comma-separated.")] = None,
+    sizes: Annotated[
+        str | None, typer.Option(help="Vocabulary sizes (states, dimensions), comma-separated.")
+    ] = None,
     steps: Annotated[int, typer.Option(help="Gradient steps from each start.")] = 300,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="Write the table as CSV.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the results as JSON.")] = None,
 ) -> None:
     """Maximise the tightness of a theorem's bounds; exit code 1 if a ratio exceeds 1."""
-    from sim.attack import VOCABULARIES
     from sim.attack import attack as run_attack
+    from sim.attack import attack_all
+    from sim.results import attack_summary, write_json
 
-    sizes = tuple(_whole(s) for s in vocabularies.split(",")) if vocabularies else VOCABULARIES
+    chosen = tuple(_whole(s) for s in sizes.split(",")) if sizes else None
+    silent: dict[str, str] = {}
     with _progress() as progress:
         task = progress.add_task("", total=None)
-        frame = run_attack(theorem, sizes, seed, steps, lambda text: progress.update(task, description=text))
+
+        def show(text: str) -> None:
+            progress.update(task, description=text)
+
+        if theorem == "all":
+            frame, silent = attack_all(chosen, seed, steps, show)
+        else:
+            frame = run_attack(theorem, chosen, seed, steps, show)
     if out:
-        with atomic_path(out) as partial:
-            frame.to_csv(partial, index=False)
+        write_json(attack_summary(frame, silent, seed, steps), out)
     table = Table(title=f"largest quantity/upper or lower/quantity found, seed {seed}")
     for name in frame.columns:
         table.add_column(name)
     for row in frame.to_dict(orient="records"):
         table.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()))
-    Console().print(table)
+    Console().print(table, *silent.values(), sep="\n", highlight=False)
     if (frame["excess"] > 0).any():
         raise typer.Exit(1)
+
+
+@app.command("table")
+def published() -> None:
+    """Theorem by theorem: draws, violations, least slack and best attack of the results kept in sim/data."""
+    from sim.results import ATTACK, SWEEP, printed, read_json, theorem_table
+
+    sweep, attack = read_json(SWEEP), read_json(ATTACK)
+    title = f"{sweep['total_draws']:,} draws, seed {sweep['seed']}; attack with seed {attack['seed']}"
+    Console().print(printed(theorem_table(sweep, attack), title))
 
 
 @app.command()

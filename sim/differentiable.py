@@ -73,7 +73,7 @@ def _margin(pair: Pair) -> Tensor:
     return top[..., 0] - top[..., 1]
 
 
-_COLUMNS: dict[str, Callable[[Pair], Tensor]] = {
+COLUMNS: dict[str, Callable[[Pair], Tensor]] = {
     "kl": lambda x: _divergence(x.p, x.log_ratio),
     "kl_reverse": lambda x: _divergence(x.q, -x.log_ratio),
     "js": _js,
@@ -117,4 +117,4 @@ _COLUMNS: dict[str, Callable[[Pair], Tensor]] = {
 def columns(z: Tensor, delta: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
     """The named columns of a drift at T = 1, ``(rows,)`` each, differentiable in ``z`` and ``delta``."""
     pair = Pair(z, delta)
-    return {name: _COLUMNS[name](pair) for name in names}
+    return {name: COLUMNS[name](pair) for name in names}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
 from dataclasses import asdict, dataclass
 from functools import reduce
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,7 @@ from rich.table import Table
 from sim.draws import Families
 from sim.held import held_claims
 from sim.reducers import RATIO_EDGES, TIGHTNESS_EDGES, Tally, quantile
-from theory.files import atomic_path
+from sim.results import versions, write_json
 
 
 @dataclass(frozen=True)
@@ -80,22 +78,23 @@ class SweepReport:
         return pd.DataFrame(rows, columns=["claim", "vocabulary", "tightness", "count"])
 
     def summary(self) -> dict[str, object]:
-        """Plain data for a small JSON file: settings, versions, draws, table by theorem, violations."""
-        packages = ("softmax-drift", "torch", "numpy", "scipy", "sympy", "mpmath")
+        """Plain data for a small JSON file: settings, versions, draws, violations, the table of all claims
+        together, and a shorter one per vocabulary size.
+        """
         return {
             "seed": self.seed,
             "families": asdict(self.families),
             "draws": {str(size): count for size, count in self.draws.items()},
             "total_draws": sum(self.draws.values()),
             "violations": list(self.violations),
-            "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
-            "claims": json.loads(self.frame().to_json(orient="records", double_precision=15)),
+            "versions": versions(),
+            "claims": _records(self.frame()),
+            "vocabularies": {str(size): _records(self.frame(size)[list(BRIEF)]) for size in self.tallies},
         }
 
     def save(self, path: Path) -> None:
         """Write ``summary`` as JSON, atomically."""
-        with atomic_path(path) as partial:
-            partial.write_text(json.dumps(self.summary(), indent=1) + "\n")
+        write_json(self.summary(), path)
 
     def table(self) -> Table:
         """The table by theorem for the terminal."""
@@ -111,6 +110,15 @@ class SweepReport:
                 f"{row['theorem']}", f"{row['name']}", f"{row['draws']:,}", *(cells if bounded else ["-"] * 3)
             )
         return table
+
+
+BRIEF = ("claim", "draws", "violations", "slack_upper", "slack_lower", "tightness_median", "tightness_99")
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Rows as plain data; NaN becomes None."""
+    records: list[dict[str, object]] = json.loads(frame.to_json(orient="records", double_precision=15))
+    return records
 
 
 def _row(tally: Tally, index: int) -> dict[str, object]:

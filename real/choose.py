@@ -179,13 +179,24 @@ def _cosine_distance(x: Tensor, y: Tensor) -> Tensor:
 def divergences(
     lm: LanguageModel, tokens: Tensor, parts: Sequence[Part], criterion: str, gone: Collection[Part] = ()
 ) -> dict[Part, float]:
-    """Mean over tokens of KL(dense || pruned) in nats, or of TV, for each part dropped beside ``gone``."""
-    found, scores = anatomy(lm.model), dict.fromkeys(parts, 0.0)
-    dense = _states(lm, tokens)
-    for part in track(list(parts), f"measured {criterion}"):
-        with dropped(found, [*gone, part], verify=False):
-            scores[part] = _mean_divergence(lm, dense, _states(lm, tokens), criterion)
-    return scores
+    """Mean over tokens of KL(dense || pruned) in nats, or of TV, for each part dropped beside ``gone``.
+
+    One pass for each part gives both; they are remembered like the cosines.
+    """
+    every = _measured.setdefault(lm.model, {})
+    known = every.setdefault((_fingerprint(lm, tokens), frozenset(gone)), {})
+    missing = [part for part in parts if part not in known]
+    if missing:
+        found, dense = anatomy(lm.model), _states(lm, tokens)
+        for part in track(missing, "measured divergences"):
+            with dropped(found, [*gone, part], verify=False):
+                known[part] = _mean_divergences(lm, dense, _states(lm, tokens))
+    return {part: known[part][criterion] for part in parts}
+
+
+_measured: WeakKeyDictionary[nn.Module, dict[tuple[int, frozenset[Part]], dict[Part, dict[str, float]]]] = (
+    WeakKeyDictionary()
+)
 
 
 def _states(lm: LanguageModel, tokens: Tensor) -> Tensor:
@@ -194,19 +205,18 @@ def _states(lm: LanguageModel, tokens: Tensor) -> Tensor:
     return final_hidden(lm, tokens, per_batch).flatten(0, 1)
 
 
-def _mean_divergence(lm: LanguageModel, dense: Tensor, without: Tensor, criterion: str) -> float:
+def _mean_divergences(lm: LanguageModel, dense: Tensor, without: Tensor) -> dict[str, float]:
     """A ranking needs no careful arithmetic: plain float32 log-probabilities, sums in float64."""
     head = anatomy(lm.model).head
     assert head is not None
-    total = 0.0
+    totals = {"kl": 0.0, "tv": 0.0}
     for rows in row_chunks(len(dense), head.vocabulary):
         log_p, log_q = (log_softmax(head_logits(lm, h[rows]).float(), -1) for h in (dense, without))
-        if criterion == "tv":
-            each = (log_p.exp() - log_q.exp()).abs().sum(-1) / 2
-        else:
-            each = kl_div(log_q, log_p, log_target=True, reduction="none").sum(-1)
-        total += float(each.double().sum())
-    return total / len(dense)
+        kl = kl_div(log_q, log_p, log_target=True, reduction="none").sum(-1)
+        tv = (log_p.exp() - log_q.exp()).abs().sum(-1) / 2
+        totals["kl"] += float(kl.double().sum())
+        totals["tv"] += float(tv.double().sum())
+    return {criterion: total / len(dense) for criterion, total in totals.items()}
 
 
 def _greedy(

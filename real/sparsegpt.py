@@ -17,6 +17,8 @@ from real.masks import smallest, whole_matrix_mask
 from real.spec import NofM, Unstructured
 
 BLOCK = 128
+# Columns that are repaired at once; the rest of a block follows in one product.
+NEAR = 32
 DAMPING = 0.01
 # X^T X is symmetric: only block columns up to the diagonal are multiplied, the rest is mirrored.
 HESSIAN_BLOCKS = 6
@@ -66,18 +68,20 @@ def sparsegpt(
     Each row ends no worse on the calibration data than with the same mask and no repair: in the rare row
     where greedy repair loses (it cannot undo a repair into a column pruned later) the old weights are kept.
     """
-    factor, used = inverse_factor(hessian, damping)
+    return solve(weight, hessian, inverse_factor(hessian, damping), pattern)
+
+
+def solve(
+    weight: Tensor, hessian: Tensor, factored: tuple[Tensor, float], pattern: Unstructured | NofM
+) -> Solved:
+    """``sparsegpt`` with the inverse factor at hand, which matrices of one input share."""
+    factor, used = factored
     repaired, mask = repair(weight.double(), factor, pattern)
     plain = weight.double().masked_fill(mask, 0)
-    worse = output_loss(repaired - weight, hessian) > output_loss(plain - weight, hessian)
+    # The loss of a change c is c H c; the difference of two losses takes one product.
+    worse = ((repaired - plain) @ hessian * (repaired + plain - 2 * weight)).sum(-1) > 0
     best = torch.where(worse.unsqueeze(-1), plain, repaired)
     return Solved(best.to(weight.dtype).masked_fill_(mask, 0), mask, used)
-
-
-def output_loss(change: Tensor, hessian: Tensor) -> Tensor:
-    """Squared error of each output over the calibration tokens, ``(outputs,)``, for a change of weights."""
-    change = change.double()
-    return ((change @ hessian) * change).sum(-1)
 
 
 def inverse_factor(hessian: Tensor, damping: float = DAMPING) -> tuple[Tensor, float]:
@@ -108,25 +112,40 @@ def inverse_factor(hessian: Tensor, damping: float = DAMPING) -> tuple[Tensor, f
 
 def repair(weight: Tensor, factor: Tensor, pattern: Unstructured | NofM) -> tuple[Tensor, Tensor]:
     """The published sweep over columns; returns repaired weights and mask."""
-    weight, inputs = weight.clone(), weight.shape[1]
-    mask = torch.zeros_like(weight, dtype=torch.bool)
+    inputs = weight.shape[1]
+    columns = weight.T.clone(memory_format=torch.contiguous_format)  # a column lies in one piece of memory
+    mask = torch.zeros_like(columns, dtype=torch.bool)
     group = pattern.m if isinstance(pattern, NofM) else 1
     if inputs % group:
         raise ValueError(f"pattern {pattern}: a matrix with {inputs} inputs has no whole groups of {group}")
-    size = max(group, BLOCK // group * group)
+    size, step = (max(group, width // group * group) for width in (BLOCK, NEAR))
     for start in range(0, inputs, size):
         stop = min(start + size, inputs)
-        block, corner = weight[:, start:stop], factor[start:stop, start:stop]
-        chosen = mask[:, start:stop]
         if isinstance(pattern, Unstructured):
-            chosen |= whole_matrix_mask((block / corner.diagonal()) ** 2, pattern)
-        errors = torch.zeros_like(block)
-        for j in range(stop - start):
-            if isinstance(pattern, NofM) and j % group == 0:
-                ahead = slice(j, j + group)
-                chosen[:, ahead] = smallest((block[:, ahead] / corner.diagonal()[ahead]) ** 2, pattern.n)
-            removed = torch.where(chosen[:, j], block[:, j], 0)
-            errors[:, j] = removed / corner[j, j]
-            block[:, j:] -= errors[:, j : j + 1] * corner[j, j:]
-        weight[:, stop:] -= errors @ factor[start:stop, stop:]
-    return weight.masked_fill_(mask, 0), mask
+            cost = (columns[start:stop].T / factor.diagonal()[start:stop]) ** 2
+            mask[start:stop] = whole_matrix_mask(cost, pattern).T
+        errors = torch.zeros_like(columns[start:stop])
+        for near in range(start, stop, step):
+            end = min(near + step, stop)
+            part = slice(near - start, end - start)
+            errors[part] = _sweep(columns[near:end], mask[near:end], factor[near:end, near:end], pattern)
+            columns[end:stop] -= factor[near:end, end:stop].T @ errors[part]
+        columns[stop:] -= factor[start:stop, stop:].T @ errors
+    mask = mask.T.contiguous()
+    return columns.T.masked_fill(mask, 0), mask
+
+
+def _sweep(columns: Tensor, mask: Tensor, factor: Tensor, pattern: Unstructured | NofM) -> Tensor:
+    """Remove masked weights of a few columns in turn, repairing those after; return the scaled errors.
+
+    For n:m the mask of each group is chosen when the sweep reaches it.
+    """
+    errors = torch.zeros_like(columns)
+    scale = factor.diagonal()
+    for j in range(len(columns)):
+        if isinstance(pattern, NofM) and j % pattern.m == 0:
+            ahead = slice(j, j + pattern.m)
+            mask[ahead] = smallest((columns[ahead].T / scale[ahead]) ** 2, pattern.n).T
+        errors[j] = torch.where(mask[j], columns[j], 0) / scale[j]
+        columns[j + 1 :].addr_(factor[j, j + 1 :], errors[j], alpha=-1)
+    return errors

@@ -14,7 +14,7 @@ from real.parts import Anatomy
 from real.progress import say, track
 from real.quantise import round_to_nearest
 from real.sequential import InputStatistics, Walk
-from real.sparsegpt import DAMPING, Hessian, sparsegpt
+from real.sparsegpt import DAMPING, Hessian, inverse_factor, solve
 from real.spec import Quantise, Sparsify
 from real.wanda import InputNorms, wanda_mask
 
@@ -95,12 +95,16 @@ def _sparsegpt(
     unseen: list[str],
     dampings: dict[str, float],
 ) -> None:
+    factored: dict[int, tuple[Tensor, tuple[Tensor, float]]] = {}  # by input: some matrices share theirs
     for matrix in matrices:
         statistic = statistics.get(matrix)
         if statistic is None:
             _by_magnitude(matrix, step, unseen)
             continue
-        solved = sparsegpt(matrix.view, statistic.matrix, step.pattern)
+        if id(statistic) not in factored:
+            hessian = statistic.matrix
+            factored[id(statistic)] = hessian, inverse_factor(hessian)
+        solved = solve(matrix.view, *factored[id(statistic)], step.pattern)
         matrix.view.copy_(solved.weight)
         if solved.damping != DAMPING:
             dampings[matrix.name] = solved.damping

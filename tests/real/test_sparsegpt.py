@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import real.sparsegpt
 from real.magnitude import magnitude_mask
-from real.sparsegpt import Hessian, HessianError, inverse_factor, output_loss, repair, sparsegpt
+from real.sparsegpt import Hessian, HessianError, inverse_factor, repair, sparsegpt
 from real.spec import NofM, Unstructured
 
 patterns = st.sampled_from([Unstructured(50), Unstructured(30), NofM(2, 4), NofM(4, 8), NofM(1, 2)])
@@ -35,6 +35,12 @@ def surgery(row: torch.Tensor, hessian: torch.Tensor, mask: torch.Tensor) -> tor
             row[j:] -= row[j] / inverse[0, 0] * inverse[:, 0]
             row[j] = 0
     return row
+
+
+def output_loss(change: torch.Tensor, hessian: torch.Tensor) -> torch.Tensor:
+    """Squared error of each output over the calibration tokens, ``(outputs,)``, for a change of weights."""
+    change = change.double()
+    return ((change @ hessian) * change).sum(-1)
 
 
 @given(seeds, patterns)

@@ -31,10 +31,10 @@ from theory.verify import witness_slack
 
 OSCILLATIONS = (0.01, 50.0)
 """Budgets of the random starts; the differentiable forms resolve what lies between."""
-ENTRIES = 2**18
+ENTRIES = 2**17
 """Numbers per batch of starts; large worlds get fewer starts."""
 MOST_STARTS = 48
-LEAST_STARTS = 8
+LEAST_STARTS = 4
 POLISHED_PARAMETERS = 32
 POLISHED_ENOUGH = 1 - 1e-9
 ROUNDING = 1e-9

@@ -20,8 +20,10 @@ from typing import Any
 import lm_eval
 import numpy as np
 import pandas as pd
+from lm_eval.api.model import CachingLM
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
+from scipy.special import softmax
 from scipy.stats import binomtest
 
 from real.cache import cache_folder
@@ -37,6 +39,7 @@ from theory.names import lookup
 
 DENSE = "dense"
 _RESAMPLES = 2000
+_FEWSHOT_SEED = 1234
 _METRICS = ("acc_norm", "acc", "exact_match", "f1", "em")
 
 
@@ -53,7 +56,8 @@ def evaluate(
 ) -> Iterator[pd.DataFrame]:
     """Yield one table of items for the dense model and one for every spec.
 
-    Columns: model, spec, task, item, prediction, correct (score of the item in [0, 1]). ``tasks`` are names
+    Columns: model, spec, task, item, prediction, correct (score of the item in [0, 1]), and for multiple
+    choice probabilities (softmax of what the options are compared by). ``tasks`` are names
     in ``TASKS``, "retrieval" (nDCG@10) or names of the harness. With ``choice_only`` the dense model also
     answers every shipped multiple-choice task without seeing the question. Answers are kept in ``folder``
     (default: the cache).
@@ -62,17 +66,17 @@ def evaluate(
         raise ValueError(f"tasks are empty: name at least one of {', '.join(TASKS)}")
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
-    manager = _task_manager(tasks)
+    manager = task_manager(tasks)
     folder = folder or cache_folder() / "answers"
     baselines = [f"{name}/{CHOICE_ONLY}" for name in tasks if name in TASKS and task(name).kind == "choice"]
     say(f"{lm.name}: answering {len(tasks)} tasks, dense and {len(specs)} pruned")
-    yield _run(lm, DENSE, [*tasks, *(baselines if choice_only else [])], manager, limit, batch_size, folder)
+    yield answer(lm, DENSE, [*tasks, *(baselines if choice_only else [])], manager, limit, batch_size, folder)
     for spec in track(specs, "evaluating"):
         with variant(lm, spec, calibration) as other:
-            yield _run(other, spec, tasks, manager, limit, batch_size, folder)
+            yield answer(other, spec, tasks, manager, limit, batch_size, folder)
 
 
-def _task_manager(tasks: Sequence[str]) -> TaskManager:
+def task_manager(tasks: Sequence[str]) -> TaskManager:
     """The harness' index of its own tasks; reading it takes a while, so only if one of them is asked for."""
     others = [name for name in tasks if name not in TASKS and name != RETRIEVAL]
     manager = TaskManager(include_defaults=bool(others))
@@ -81,7 +85,7 @@ def _task_manager(tasks: Sequence[str]) -> TaskManager:
     return manager
 
 
-def _run(
+def answer(
     lm: LanguageModel,
     spec: str,
     tasks: Sequence[str],
@@ -90,6 +94,7 @@ def _run(
     batch_size: int,
     folder: Path,
 ) -> pd.DataFrame:
+    """Items of one model under the name ``spec``; see :func:`evaluate`."""
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
     asked = [name for name in tasks if name != RETRIEVAL]
@@ -103,16 +108,15 @@ def _run(
         device=str(lm.device),
         add_bos_token=bool(opening_tokens(lm.tokenizer)),
     )
+    answering: Any = CachingLM(harness, str(folder / f"{_key(lm, spec)}.db"))
+    # Not ``simple_evaluate``: at every call that asks pip and git about the whole environment.
     with redirect_stderr(StringIO()):  # the harness' own bars would tear ours
-        results = lm_eval.simple_evaluate(
-            model=harness,
-            tasks=[_harness_task(name) for name in asked],
-            limit=limit,
-            use_cache=str(folder / _key(lm, spec)),
-            bootstrap_iters=0,
-            log_samples=True,
-            task_manager=manager,
-        )
+        loaded = manager.load([_harness_task(name) for name in asked])
+        for one in loaded["tasks"].values():
+            if one.get_config("num_fewshot") is None:
+                one.set_config(key="num_fewshot", value=0)
+            one.set_fewshot_seed(seed=_FEWSHOT_SEED)
+        results = lm_eval.evaluate(answering, loaded, limit=limit, bootstrap_iters=0, log_samples=True)
     assert results is not None
     rows += [row for name in asked for row in _rows(name, results["samples"][name])]
     return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
@@ -135,20 +139,20 @@ def _rows(name: str, samples: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield {
             "task": name,
             "item": sample["doc_id"],
-            "prediction": _prediction(sample),
             "correct": float(sample[metric]),
+            **_answer(sample),
         }
 
 
-def _prediction(sample: dict[str, Any]) -> str:
-    """The chosen option's index, or the generated text."""
+def _answer(sample: dict[str, Any]) -> dict[str, Any]:
+    """The generated text, or the chosen option's index and the options' probabilities."""
     answers = sample["filtered_resps"]
     if isinstance(answers[0], str):
-        return str(answers[0]).strip()
+        return {"prediction": str(answers[0]).strip(), "probabilities": None}
     scores = np.array([float(answer[0]) for answer in answers])
     if "acc_norm" in sample:
         scores = scores / np.array([max(1, len(option)) for option in sample["doc"]["options"]])
-    return str(int(scores.argmax()))
+    return {"prediction": str(int(scores.argmax())), "probabilities": tuple(softmax(scores).tolist())}
 
 
 def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:

@@ -19,21 +19,19 @@ import torch
 from torch import Tensor
 
 from real.calibration import Calibration
-from real.embed import cosine_scores, embed, ndcg_at_10, partner_ranks
 from real.load import LanguageModel
 from real.options import OptionItem, decisions, option_items
 from real.progress import track
 from real.prompting import encode_prompts
+from real.retrieval import HALF_WORDS, RetrievalProbe, first_certain, retrieval_probe
 from real.sample import Samples, sample
-from real.stepwise import DensePass, StepScores, dense_pass, score_variant
+from real.stepwise import DensePass, GreedyPrefix, StepScores, dense_pass, greedy_prefix, score_variant
 from real.texts import passages, prompts
 from real.variants import variant
 from theory import Band, kl_terms, survival_weights_given_tv, tv_terms
 from theory.betting import betting_band
 
 LEVEL = 0.9  # two-sided: each limit by itself is wrong with probability at most 0.05
-_RETRIEVAL_PROBES = 32
-_HALF_WORDS = 20
 _PER_TOKEN_CAP = (
     8.0  # nats; a mean KL per token is clipped here to get a lower limit that needs no assumption
 )
@@ -63,13 +61,15 @@ class Forecast:
     """What to expect of one variant. Bands are float64 ``(n,)`` over n = 1..horizon, valid for each n.
 
     sequence_tv: TV(P_n, Q_n), a ceiling on the change of the mean of every score in [0, 1].
-    survival: S_n, probability that n tokens stay identical under the best causal coupling.
+    survival: S_n, probability that n tokens stay identical under the best causal coupling (maximal coupling
+    of every step, G2). shared_noise: the same when both models sample with one Gumbel noise (G11).
     kl: ``(n,)`` mean KL(P_n||Q_n) in nats (estimate). kl_per_token: its mean per generated token; the lower
     limit is valid, the upper a bootstrap over prompts (KL is unbounded: none is valid without assumptions).
     acceptance: probability that a token drafted by the variant is accepted in speculative decoding.
     identical_tokens: expected identical prefix within the horizon.
-    greedy_prefix: int64 ``(prompts,)`` exact number of identical greedy tokens; greedy_length: of how many.
+    greedy: identical greedy tokens of each prompt, exact and certified.
     options_changed: share of option decisions that change. retrieval_change: mean |change of nDCG@10|.
+    retrieval_certified: share of queries whose first document is certain to stay first (H4).
     """
 
     spec: str
@@ -80,15 +80,16 @@ class Forecast:
     level: float
     sequence_tv: Band
     survival: Band
+    shared_noise: Band
     kl: Tensor
     kl_per_token: Interval
     acceptance: Interval
     identical_tokens: Interval
     half_life: HalfLife
-    greedy_prefix: Tensor
-    greedy_length: Tensor
+    greedy: GreedyPrefix
     options_changed: Interval
     retrieval_change: Interval
+    retrieval_certified: float
     seconds: float
 
 
@@ -100,12 +101,12 @@ class DenseReference:
     greedy: DensePass
     options: tuple[OptionItem, ...]
     decisions: Tensor
-    ndcg: Tensor
+    retrieval: RetrievalProbe
 
 
 def default_prompts(count: int = 16) -> list[str]:
     """Our twelve prompts, then openings of shipped passages to continue."""
-    openings = [" ".join(text.split()[:_HALF_WORDS]) for text in passages("prompts")]
+    openings = [" ".join(text.split()[:HALF_WORDS]) for text in passages("prompts")]
     return ([prompt.text for prompt in prompts()] + openings)[:count]
 
 
@@ -127,7 +128,7 @@ def reference(
         greedy=dense_pass(lm, sample(lm, texts, tokens, 1, 0.0, seed)),
         options=items,
         decisions=decisions(lm, items),
-        ndcg=_probe_retrieval(lm),
+        retrieval=retrieval_probe(lm),
     )
 
 
@@ -142,32 +143,41 @@ def forecast(
     for spec in track(specs, "forecasting"):
         with variant(lm, spec, calibration) as other:
             started = perf_counter()
-            scores = score_variant(lm, dense.sampled, other)
-            greedy = score_variant(lm, dense.greedy, other)
-            changed = decisions(other, dense.options) != dense.decisions
-            moved = (_probe_retrieval(other) - dense.ndcg).abs()
+            observed = observe(lm, dense, other)
             seconds = perf_counter() - started
-        yield summarise(spec, dense, scores, greedy, changed, moved, level, seconds)
+        yield summarise(spec, dense, observed, level, seconds)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the passes of one variant gave. options_changed: bool ``(items,)``."""
+
+    scores: StepScores
+    greedy: GreedyPrefix
+    options_changed: Tensor
+    retrieval: RetrievalProbe
+
+
+def observe(lm: LanguageModel, dense: DenseReference, other: LanguageModel) -> Observed:
+    """Run a variant once over the dense texts and the probes."""
+    return Observed(
+        scores=score_variant(lm, dense.sampled, other),
+        greedy=greedy_prefix(lm, dense.greedy, other),
+        options_changed=decisions(other, dense.options) != dense.decisions,
+        retrieval=retrieval_probe(other),
+    )
 
 
 def summarise(
-    spec: str,
-    dense: DenseReference,
-    scores: StepScores,
-    greedy: StepScores,
-    changed: Tensor,
-    moved: Tensor,
-    level: float = LEVEL,
-    seconds: float = 0.0,
+    spec: str, dense: DenseReference, observed: Observed, level: float = LEVEL, seconds: float = 0.0
 ) -> Forecast:
     """Turn step-wise scores into bands. Rows of one prompt are averaged first."""
-    samples = dense.sampled.samples
+    samples, scores = dense.sampled.samples, observed.scores
     survival_rows = survival_weights_given_tv(scores.log_ratio, scores.tv)
-    survival = betting_band(_by_prompt(survival_rows, samples), level)
-    identical = betting_band(_by_prompt(survival_rows.mean(1, keepdim=True), samples), level)
-    accepted = _by_prompt(_live_mean(1 - scores.tv, scores.live), samples)
-    lengths = dense.greedy.samples.lengths - dense.greedy.samples.prompt_lengths
-    prefix = (greedy.agree & greedy.live).long().cumprod(1).sum(1)
+    survival = betting_band(by_prompt(survival_rows, samples), level)
+    identical = betting_band(by_prompt(survival_rows.mean(1, keepdim=True), samples), level)
+    accepted = by_prompt(_live_mean(1 - scores.tv, scores.live), samples)
+    moved = (observed.retrieval.ndcg - dense.retrieval.ndcg).abs()
     return Forecast(
         spec=spec,
         horizon=samples.horizon,
@@ -175,31 +185,24 @@ def summarise(
         samples=len(samples) // (int(samples.prompt.max()) + 1),
         temperature=samples.temperature,
         level=level,
-        sequence_tv=betting_band(_by_prompt(tv_terms(scores.log_ratio), samples), level),
+        sequence_tv=betting_band(by_prompt(tv_terms(scores.log_ratio), samples), level),
         survival=survival,
+        shared_noise=betting_band(by_prompt(scores.shared.cumsum(1).exp(), samples), level),
         kl=kl_terms(scores.log_ratio).mean(0),
-        kl_per_token=_mean_kl(_by_prompt(_live_mean(scores.kl, scores.live), samples)[:, 0], level),
+        kl_per_token=_mean_kl(by_prompt(_live_mean(scores.kl, scores.live), samples)[:, 0], level),
         acceptance=_interval(betting_band(accepted, level)),
         identical_tokens=_scaled(_interval(identical), samples.horizon),
         half_life=_half_life(survival),
-        greedy_prefix=prefix,
-        greedy_length=lengths,
-        options_changed=_interval(betting_band(changed.double().unsqueeze(1), level)),
+        greedy=observed.greedy,
+        options_changed=_interval(betting_band(observed.options_changed.double().unsqueeze(1), level)),
         retrieval_change=_interval(betting_band(moved.unsqueeze(1), level)),
+        retrieval_certified=float(first_certain(dense.retrieval, observed.retrieval).double().mean()),
         seconds=seconds,
     )
 
 
-def _probe_retrieval(lm: LanguageModel) -> Tensor:
-    """nDCG@10 ``(queries,)`` of finding the second half of a passage by its first."""
-    words = [text.split() for text in passages("prompts")[-_RETRIEVAL_PROBES:]]
-    queries = [" ".join(text[:_HALF_WORDS]) for text in words]
-    documents = [" ".join(text[_HALF_WORDS : 2 * _HALF_WORDS]) for text in words]
-    return ndcg_at_10(partner_ranks(cosine_scores(embed(lm, queries), embed(lm, documents))))
-
-
-def _by_prompt(values: Tensor, samples: Samples) -> Tensor:
-    """Means over the rows of each prompt, ``(prompts, n)``."""
+def by_prompt(values: Tensor, samples: Samples) -> Tensor:
+    """Means ``(prompts, n)`` over the rows of each prompt, of values ``(N, n)`` that are not negative."""
     count = int(samples.prompt.max()) + 1
     total = torch.zeros(count, values.shape[1], dtype=torch.float64).index_add(0, samples.prompt, values)
     return (total / samples.prompt.bincount(minlength=count).unsqueeze(1)).clamp(min=0)

@@ -59,10 +59,20 @@ class _GumbelRace(LogitsProcessor):
         self.generators = generators
 
     def __call__(self, input_ids: LongTensor, scores: Tensor) -> Tensor:
-        noise = torch.empty(scores.shape, dtype=torch.float32)
-        for row, generator in zip(noise, self.generators, strict=True):
-            row.exponential_(generator=generator)
-        return scores.float() / self.temperature - noise.log_().to(scores.device)
+        return scores.float() / self.temperature + gumbel_noise(scores, self.generators)
+
+
+def row_generators(seed: int, rows: Sequence[int]) -> list[torch.Generator]:
+    """The random numbers of each row of ``sample(..., seed=seed)``, from their beginning."""
+    return [torch.Generator().manual_seed(seed * _DISTINCT_STREAMS + row) for row in rows]
+
+
+def gumbel_noise(logits: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """Standard Gumbel noise ``(B, V)``, one generator per row: the next step of the race."""
+    noise = torch.empty(logits.shape, dtype=torch.float32)
+    for row, generator in zip(noise, generators, strict=True):
+        row.exponential_(generator=generator)
+    return noise.log_().neg_().to(logits.device)
 
 
 def stop_tokens(lm: LanguageModel) -> list[int]:
@@ -107,10 +117,11 @@ def sample(
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     continuations: dict[int, list[int]] = {}
     for batch in track(batches, "sampling"):
-        generators = [torch.Generator().manual_seed(seed * _DISTINCT_STREAMS + row) for row in batch]
-        drawn = _generate(lm, [rows[row][1] for row in batch], new_tokens, temperature, generators)
+        drawn = _generate(
+            lm, [rows[row][1] for row in batch], new_tokens, temperature, row_generators(seed, batch)
+        )
         continuations.update(zip(batch, drawn, strict=True))
-    return _pack(lm, rows, [continuations[row] for row in range(len(rows))], temperature, seed)
+    return pack(lm, rows, [continuations[row] for row in range(len(rows))], temperature, seed)
 
 
 @torch.inference_mode()
@@ -122,24 +133,32 @@ def _generate(
     generators: Sequence[torch.Generator],
 ) -> list[list[int]]:
     """Continuations of one batch, cut after the first stop token."""
-    stops, pad = stop_tokens(lm), _pad_token(lm)
+    stops, (ids, mask) = stop_tokens(lm), left_padded(lm, prompts)
+    race = [_GumbelRace(temperature, generators)] if temperature > 0 else []
+    model: Any = lm.model
+    output = model.generate(
+        ids,
+        attention_mask=mask,
+        logits_processor=LogitsProcessorList(race),
+        generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
+            do_sample=False,
+            max_new_tokens=new_tokens,
+            eos_token_id=stops or None,
+            pad_token_id=_pad_token(lm),
+        ),
+    )
+    return [_until_stop(row, stops) for row in output[:, ids.shape[1] :].tolist()]
+
+
+def left_padded(lm: LanguageModel, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask ``(B, L)`` of prompts that end together, on the model's device."""
     width = max(map(len, prompts))
-    ids = torch.full((len(prompts), width), pad)
+    ids = torch.full((len(prompts), width), _pad_token(lm))
     mask = torch.zeros_like(ids)
     for row, prompt in enumerate(prompts):
         ids[row, width - len(prompt) :] = torch.tensor(prompt)
         mask[row, width - len(prompt) :] = 1
-    race = [_GumbelRace(temperature, generators)] if temperature > 0 else []
-    model: Any = lm.model
-    output = model.generate(
-        ids.to(lm.device),
-        attention_mask=mask.to(lm.device),
-        logits_processor=LogitsProcessorList(race),
-        generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
-            do_sample=False, max_new_tokens=new_tokens, eos_token_id=stops or None, pad_token_id=pad
-        ),
-    )
-    return [_until_stop(row, stops) for row in output[:, width:].tolist()]
+    return ids.to(lm.device), mask.to(lm.device)
 
 
 def _until_stop(tokens: list[int], stops: list[int]) -> list[int]:
@@ -152,13 +171,14 @@ def _pad_token(lm: LanguageModel) -> int:
     return int(known if known is not None else (stop_tokens(lm) or [0])[0])
 
 
-def _pack(
+def pack(
     lm: LanguageModel,
     rows: list[tuple[int, list[int]]],
     continuations: list[list[int]],
     temperature: float,
     seed: int,
 ) -> Samples:
+    """Samples from prompts with their index (rows of one prompt side by side) and their continuations."""
     whole = [
         torch.tensor(ids + continuation) for (_, ids), continuation in zip(rows, continuations, strict=True)
     ]

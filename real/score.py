@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,14 +21,38 @@ def final_hidden(lm: LanguageModel, tokens: Tensor, batch_size: int = 16) -> Ten
 
     No attention mask: with causal attention, padding on the right cannot reach the tokens before it.
     """
-    head = anatomy(lm.model).head
-    if head is None:
-        raise ValueError(f"{lm.name} has no language-model head, so no next-token probabilities")
-    backbone = head.backbone
+    backbone = _backbone(lm)
     batches = torch.split(tokens.to(lm.device), batch_size)
     with torch.inference_mode():
         hidden = [backbone(input_ids=batch, **no_cache(backbone)).last_hidden_state for batch in batches]
     return torch.cat(hidden)
+
+
+def read(lm: LanguageModel, tokens: Tensor) -> Any:
+    """The model's cache after a text ``(L,)``; None for no text."""
+    if not len(tokens):
+        return None
+    with torch.inference_mode():
+        return _backbone(lm)(input_ids=tokens.unsqueeze(0).to(lm.device), use_cache=True).past_key_values
+
+
+def hidden_after(lm: LanguageModel, memory: Any, tokens: Tensor) -> Tensor:
+    """Head inputs ``(k, n, d)`` of right-padded tokens ``(k, n)`` that all follow the text in ``memory``."""
+    if memory is None:
+        return final_hidden(lm, tokens, len(tokens))
+    cache = copy.deepcopy(memory)  # a pass writes into its cache
+    cache.batch_repeat_interleave(len(tokens))
+    with torch.inference_mode():
+        output = _backbone(lm)(input_ids=tokens.to(lm.device), past_key_values=cache, use_cache=True)
+    hidden: Tensor = output.last_hidden_state
+    return hidden
+
+
+def _backbone(lm: LanguageModel) -> torch.nn.Module:
+    head = anatomy(lm.model).head
+    if head is None:
+        raise ValueError(f"{lm.name} has no language-model head, so no next-token probabilities")
+    return head.backbone
 
 
 def head_logits(lm: LanguageModel, hidden: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 import typer
 from rich.table import Table
 
+from real.divergence import first_divergence_table
 from real.forecast import Forecast, HalfLife, Interval, default_prompts, reference
 from real.forecast import forecast as forecasts
 from real.load import LanguageModel, load
@@ -24,7 +25,7 @@ from real.verdict import Outcome, Verdict, verdicts
 from theory.files import atomic_path
 
 COLOUR = {Outcome.SAFE: "green", Outcome.AT_RISK: "yellow", Outcome.FAILS: "red"}
-CURVES = ("sequence_tv", "survival")
+CURVES = ("sequence_tv", "survival", "shared_noise")
 
 Model = Annotated[str, typer.Argument(help="smollm2-135m, gemma3-270m, a hub id or a local folder")]
 Specs = Annotated[list[str], typer.Argument(help="pruning specs (attn:4, wanda:2:4 …) or other checkpoints")]
@@ -85,7 +86,7 @@ def show(lm: LanguageModel, found: Sequence[Forecast]) -> None:
     numbers = Table(
         "spec", "TV of all tokens", "half-life", "identical tokens", "KL/token", "accepted drafts"
     )
-    numbers.add_column("greedy: identical tokens, median")
+    numbers.add_column("greedy: identical (certified)")
     for result in found:
         numbers.add_row(
             result.spec,
@@ -94,17 +95,37 @@ def show(lm: LanguageModel, found: Sequence[Forecast]) -> None:
             _interval(result.identical_tokens, 1),
             _interval(result.kl_per_token, 3),
             _interval(result.acceptance, 3),
-            f"{int(result.greedy_prefix.median())} of {int(result.greedy_length.median())}",
+            _greedy(result),
         )
-    console.print(numbers)
+    console.print(numbers, _divergences(found))
+
+
+def _divergences(found: Sequence[Forecast]) -> Table:
+    table = Table("spec", "decoding", title="first differing token: share of texts")
+    tables = [first_divergence_table(result) for result in found]
+    for first, last in zip(tables[0]["first"], tables[0]["last"], strict=True):
+        table.add_column("none" if not first else str(last) if first == last else f"{first}–{last}")
+    for result, shares in zip(found, tables, strict=True):
+        for way in ("greedy", "shared_noise", "best_coupling"):
+            table.add_row(result.spec, way.replace("_", " "), *(f"{share:.2f}" for share in shares[way]))
+    return table
+
+
+def _greedy(result: Forecast) -> str:
+    identical, certified, length = (
+        int(part.median())
+        for part in (result.greedy.identical, result.greedy.certified, result.greedy.length)
+    )
+    return f"{identical} ({certified}) of {length}"
 
 
 def _caption(first: Forecast) -> str:
     return (
         f"{first.prompts} prompts × {first.samples} samples × {first.horizon} tokens, temperature "
         f"{first.temperature:g}. In brackets {first.level:.0%} intervals: each limit is wrong with "
-        f"probability at most {(1 - first.level) / 2:.0%}. Choice, retrieval, short answers: ceiling on the "
-        "change of any score in [0, 1]. Long generation: nats of KL per token, or that ceiling if safe."
+        f"probability at most {(1 - first.level) / 2:.0%}. Multiple choice, retrieval, "
+        "short answers: ceiling on the change of any score in [0, 1]. Long generation: nats of KL per "
+        "token, or that ceiling if safe. Greedy: medians over prompts."
     )
 
 
@@ -127,6 +148,7 @@ def write_json(path: Path, lm: LanguageModel, found: Sequence[Forecast]) -> None
     entries = [
         dataclasses.asdict(result)
         | {"verdicts": [dataclasses.asdict(verdict) for verdict in verdicts(result)]}
+        | {"first_divergence": first_divergence_table(result).to_dict("records")}
         for result in found
     ]
     with atomic_path(path) as partial:
@@ -154,16 +176,20 @@ def write_csv(path: Path, found: Sequence[Forecast]) -> None:
 
 
 def draw(path: Path, lm: LanguageModel, found: Sequence[Forecast]) -> None:
-    """Draw sequence TV and survival against the number of tokens, with their bands."""
+    """Draw sequence TV and survival of exact agreement against the number of tokens, with their bands."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(
-        1, len(CURVES), figsize=(9, 3.5), sharex=True, sharey=True, layout="constrained"
+        1, len(CURVES), figsize=(12, 3.5), sharex=True, sharey=True, layout="constrained"
     )
-    titles = {"sequence_tv": "total variation of n tokens", "survival": "n tokens identical (best coupling)"}
+    titles = {
+        "sequence_tv": "total variation of n tokens",
+        "survival": "n tokens identical (best coupling)",
+        "shared_noise": "n tokens identical (shared noise)",
+    }
     for axis, curve in zip(axes, CURVES, strict=True):
         for result in found:
             band, n = getattr(result, curve), range(1, result.horizon + 1)

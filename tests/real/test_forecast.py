@@ -38,7 +38,9 @@ def test_a_model_against_itself_is_exactly_zero(found: dict[str, Forecast]) -> N
     assert same.kl_per_token.mean == same.options_changed.mean == same.retrieval_change.mean == 0
     assert same.acceptance.mean == 1
     assert same.half_life.estimate is None
-    assert torch.equal(same.greedy_prefix, same.greedy_length)
+    assert bool((same.shared_noise.mean == 1).all())
+    assert torch.equal(same.greedy.identical, same.greedy.length)
+    assert same.retrieval_certified == 1
 
 
 def test_bands_hold_their_means_and_tv_is_below_one_minus_survival(found: dict[str, Forecast]) -> None:
@@ -104,7 +106,7 @@ def test_greedy_prefix_is_where_free_running_greedy_text_departs(
     dense = sample(tiny_lm, PROMPTS, 6, temperature=0)
     with variant(tiny_lm, "attn:1") as other:
         own = sample(other, PROMPTS, 6, temperature=0)
-    for row, predicted in enumerate(found["attn:1"].greedy_prefix.tolist()):
+    for row, predicted in enumerate(found["attn:1"].greedy.identical.tolist()):
         one, two = dense.continuation(row), own.continuation(row)
         n = min(len(one), len(two))
         assert predicted == int((one[:n] == two[:n]).long().cumprod(0).sum())

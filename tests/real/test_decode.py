@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from real.decode import common_prefix, free_running
+from real.decode import common_prefix, free_running, free_runs
 from real.load import LanguageModel
 from real.sample import sample
 from real.variants import MismatchError, variant
@@ -70,3 +70,16 @@ def test_common_prefix() -> None:
     assert common_prefix(torch.tensor([1, 2, 3]), torch.tensor([1, 2, 4, 5])) == 2
     assert common_prefix(torch.tensor([1]), torch.tensor([1])) == 1
     assert common_prefix(torch.tensor([], dtype=torch.long), torch.tensor([1])) == 0
+
+
+def test_all_prompts_share_one_pruning(tiny_lm: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered = []
+
+    def counted(lm: LanguageModel, spec: str, calibration: object) -> object:
+        entered.append(spec)
+        return variant(lm, spec)
+
+    monkeypatch.setattr("real.decode.variant", counted)
+    runs = list(free_runs(tiny_lm, "attn:1", ["hello", "some words", "three"], steps=3))
+    assert len(runs) == 3
+    assert entered == ["attn:1"]

@@ -116,7 +116,7 @@ def test_certified_greedy_tokens_are_identical(tiny_lm: LanguageModel) -> None:
 
 def test_couplings_fit_the_text(tiny_lm: LanguageModel) -> None:
     drawn, greedy = (dense_pass(tiny_lm, sample(tiny_lm, ["a"], 2, 1, heat)) for heat in (1.0, 0.0))
-    with pytest.raises(ValueError, match="coupling 'greedy' does not fit text at temperature 1.0"):
+    with pytest.raises(ValueError, match=r"coupling 'greedy' does not fit text at temperature 1\.0"):
         identical_prefix(tiny_lm, drawn, "greedy")
     with pytest.raises(ValueError, match="does not fit text at temperature 0"):
         identical_prefix(tiny_lm, greedy, "maximal")

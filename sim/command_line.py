@@ -1,4 +1,4 @@
-"""``python -m sim``: sweep, attack, chain."""
+"""``python -m sim``: sweep, attack, table, curves, regimes, chain."""
 
 from __future__ import annotations
 
@@ -120,6 +120,37 @@ def published() -> None:
     sweep, attack = read_json(SWEEP), read_json(ATTACK)
     title = f"{sweep['total_draws']:,} draws, seed {sweep['seed']}; attack with seed {attack['seed']}"
     Console().print(printed(theorem_table(sweep, attack), title))
+
+
+@app.command()
+def curves(
+    draws: Annotated[int, typer.Option(parser=_whole, help="Noise vectors per setting.")] = 1000,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="All numbers as CSV.")] = Path("curves.csv"),
+) -> None:
+    """Predicted means and tails under random noise against simulated ones (E2, E3, F1 to F8)."""
+    from sim.curves import curves_table, predicted_curves
+
+    frame = predicted_curves(seed, draws)
+    with atomic_path(out) as partial:
+        frame.to_csv(partial, index=False)
+    Console().print(curves_table(frame))
+
+
+@app.command()
+def regimes(
+    draws: Annotated[int, typer.Option(parser=_whole, help="Directions of the noise.")] = 200,
+    vocabulary: Annotated[int, typer.Option(help="Vocabulary size.")] = 512,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="All numbers as CSV.")] = Path("regimes.csv"),
+) -> None:
+    """Where the softmax amplifies and where it damps: entropy x temperature x noise."""
+    from sim.regimes import regime_map, regime_tables
+
+    frame = regime_map(seed, draws, vocabulary)
+    with atomic_path(out) as partial:
+        frame.to_csv(partial, index=False)
+    Console().print(regime_tables(frame))
 
 
 @app.command()

@@ -7,11 +7,13 @@ vanishes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
+from rich.console import Group
+from rich.table import Table
 from scipy.optimize import brentq
 from torch import Tensor
 
@@ -100,3 +102,37 @@ def _means(drift: Drift, cosdist_h: Tensor) -> dict[str, float]:
         means[f"amplification_{name}"] = float(drift.cosdist_p.mean() / base.mean())
         means[f"amplification_{name}_median"] = float((drift.cosdist_p / base).median())
     return means | {"cosdist_h": float(cosdist_h.mean())}
+
+
+BASES = {"h": "the hidden state", "z": "raw logits", "z_centred": "centred logits"}
+"""What the change of the probabilities is compared with."""
+
+
+def regime_tables(frame: pd.DataFrame) -> Group:
+    """Entropy against temperature, one table per base and noise: mean amplification (median of the draws).
+
+    Numbers above 1, where the softmax amplifies, are bold.
+    """
+    return Group(*_tables(frame))
+
+
+def _tables(frame: pd.DataFrame) -> Iterator[Table]:
+    for base, words in BASES.items():
+        for noise, part in frame.groupby("noise"):
+            title = f"1 - cos of probabilities over 1 - cos of {words}, noise {noise:g} of |h|"
+            table = Table("H(p)/log V at T = 1", title=title)
+            for temperature in sorted(part["temperature"].unique()):
+                table.add_column(f"T = {temperature:g}", justify="right")
+            for share, row in part.groupby("entropy_share"):
+                cells = row.sort_values("temperature")
+                pairs = zip(
+                    cells[f"amplification_{base}"], cells[f"amplification_{base}_median"], strict=True
+                )
+                table.add_row(
+                    f"{share:g}", *(f"{_number(mean)} ({_number(median)})" for mean, median in pairs)
+                )
+            yield table
+
+
+def _number(value: float) -> str:
+    return f"[bold]{value:.3g}[/bold]" if value > 1 else f"{value:.3g}"

@@ -1,7 +1,7 @@
 """One more spec in a forecast costs one teacher-forced pass; the alternative is to generate with it.
 
-The same number of tokens is generated with the pruned model as ``generate`` does it, with a key-value cache: one
-text at a time (the requirement's meaning, and how experiments of this kind are usually scripted), and all
+The same number of tokens is generated with the pruned model as ``generate`` does it, with a key-value cache:
+one text at a time (the requirement's meaning, and how experiments of this kind are usually scripted), and all
 texts in one batch (the fastest way there is, which needs the same arithmetic as the forecast).
 """
 

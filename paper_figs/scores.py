@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pandas as pd
 
 from paper_figs import traces
 from paper_figs.context import Context
+from paper_figs.fingerprint import fingerprint
 from real.embed import cosine_scores, embed, ndcg_at_10, partner_ranks
 from real.evaluate import DENSE, evaluate, summarise
 from real.load import LanguageModel
@@ -25,6 +28,7 @@ HALF_WORDS = 30
 
 def items(context: Context, spec: str) -> pd.DataFrame:
     """Every answer of one model to the four tasks, item by item."""
+    digest = hashlib.sha256(repr((fingerprint(__name__), context.setup)).encode()).hexdigest()[:16]
     tables = evaluate(
         context.lm,
         [] if spec == DENSE else [traces.resolve(context, spec)],
@@ -32,6 +36,7 @@ def items(context: Context, spec: str) -> pd.DataFrame:
         limit=context.setup.profile.items,
         choice_only=False,
         calibration=traces.calibration(context),
+        folder=context.folder.parent / "answers" / digest,  # weights depend on the calibration, too
     )
     *_, last = tables
     return last.assign(spec=spec)

@@ -204,7 +204,8 @@ def resolve(context: Context, spec: str) -> str:
     for step in parse_spec(spec).steps:
         if isinstance(step, Drop) and step.layers is None and step.target in ("attn", "mlp", "block"):
             order = context.recall(ranking, target=step.target, criterion=step.criterion)
-            steps.append(f"{step.target}:[{','.join(map(str, order['layer'][: step.count]))}]")
+            layers = sorted(order["layer"][: step.count])  # two rankings may name the same set
+            steps.append(f"{step.target}:[{','.join(map(str, layers))}]")
         else:
             steps.append(str(step))
     return "+".join(steps) or "dense"
@@ -276,15 +277,14 @@ def joint(context: Context, specs: list[str]) -> pd.DataFrame:
     samples = sampled(context, chosen_prompts(context), context.setup.profile.tokens)
     positions = predicting(samples)
     prompt, step = _places(samples)
+    resolved = [resolve(context, spec) for spec in specs]
+    distinct = list(dict.fromkeys(resolved))
     found = trace_joint(
-        context.lm,
-        [resolve(context, spec) for spec in specs],
-        samples.tokens,
-        calibration=calibration(context),
-        positions=positions,
+        context.lm, distinct, samples.tokens, calibration=calibration(context), positions=positions
     )
-    rows = [
-        table(trace.logits, trace.hidden).assign(spec=spec, prompt=prompt, step=step)
-        for spec, trace in zip(specs, context.track(found, "pruned models", len(specs)), strict=True)
-    ]
+    traced = {
+        name: table(trace.logits, trace.hidden).assign(prompt=prompt, step=step)
+        for name, trace in zip(distinct, context.track(found, "pruned models", len(distinct)), strict=True)
+    }
+    rows = [traced[name].assign(spec=spec) for spec, name in zip(specs, resolved, strict=True)]
     return pd.concat(rows, ignore_index=True)

@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
@@ -162,28 +164,44 @@ def _simulated(
                 yield _row(n, "free_step_tv", "simulation", coupling, value, value - error, value + error)
 
 
+COLUMNS = {
+    "TV\nexact": ("sequence_tv", "exact", None),
+    "TV\nlaw": ("sequence_tv", "prediction", "G13"),
+    "TV\nbound": ("sequence_tv", "bound", None),
+    "diff.\nexact": ("disagreement", "exact", "maximal"),
+    "diff.\nlaw": ("disagreement", "prediction", None),
+    "diff.\nbound": ("disagreement", "bound", None),
+    "diff.\nsim.": ("disagreement", "simulation", "maximal"),
+    "diff.\nGumb.": ("disagreement", "simulation", "shared-gumbel"),
+    "diff.\nindep": ("disagreement", "simulation", "independent"),
+    "next\ndense": ("step_tv", "exact", None),
+    "next\nown": ("free_step_tv", "exact", None),
+    "next\nnone": ("marginal_tv", "exact", None),
+}
+"""Columns of the lesson: quantity, kind and source; of several bounds the best."""
+EXPLANATION = """\
+n     number of tokens; "law" is a prediction, "bound" the best proved bound
+TV    total variation of the models' laws of n tokens: grows like sqrt(n)
+diff. chance that two coupled texts differ: grows like n; tokens are drawn by the
+      best coupling, from one Gumbel noise, or independently
+next  total variation of the laws of token n: both models read the dense text,
+      each reads its own text, or no text is given (what one token shows)
+"""
+
+
 def lesson_table(frame: pd.DataFrame) -> Group:
     """One table per chain: what the catalogue predicts and guarantees, what is exact, what was simulated."""
     tables = []
     for name in frame["chain"].unique():
-        table = Table(title=f"{name}: {CHAINS[name].__doc__.splitlines()[0]}")  # type: ignore[union-attr]
-        for heading in (
-            "tokens", "TV exact", "TV predicted", "TV bound", "differ exact", "predicted", "bound",
-            "simulated", "Gumbel", "independent",
-        ):  # fmt: skip
-            table.add_column(heading, justify="right")
+        words = (CHAINS[name].__doc__ or name).splitlines()[0].replace("``", "")
+        table = Table(title=f"{name}: {words}", box=SIMPLE_HEAD, padding=0)
+        for heading in ("\nn", *COLUMNS):
+            table.add_column(heading, justify="right", no_wrap=True)
         for n in sorted(frame["steps"].unique()):
             here = frame[(frame["chain"] == name) & (frame["steps"] == n)]
-            table.add_row(
-                str(n),
-                _least(here, "sequence_tv", "exact"), _least(here, "sequence_tv", "prediction", "G13"),
-                _least(here, "sequence_tv", "bound"), _least(here, "disagreement", "exact", "maximal"),
-                _least(here, "disagreement", "prediction"), _least(here, "disagreement", "bound"),
-                *(_least(here, "disagreement", "simulation", c)
-                  for c in ("maximal", "shared-gumbel", "independent")),
-            )  # fmt: skip
+            table.add_row(str(n), *(_least(here, *column) for column in COLUMNS.values()))
         tables.append(table)
-    return Group(*tables)
+    return Group(*tables, EXPLANATION)
 
 
 def _least(frame: pd.DataFrame, quantity: str, kind: str, source: str | None = None) -> str:
@@ -191,30 +209,71 @@ def _least(frame: pd.DataFrame, quantity: str, kind: str, source: str | None = N
     rows = frame[(frame["quantity"] == quantity) & (frame["kind"] == kind)]
     if source is not None:
         rows = rows[rows["source"] == source]
-    return "-" if rows.empty else f"{rows['value'].min():.4f}"
+    return "-" if rows.empty else f"{rows['value'].min():.3f}"
+
+
+LINES = {
+    "sequence_tv": (
+        ("exact", None, "k-", "exact"),
+        ("prediction", None, "C0--", "law"),
+        ("bound", None, "C3:", "bound"),
+    ),
+    "disagreement": (
+        ("exact", "independent", "-", "independent"),
+        ("exact", "shared-gumbel", "C1-.", "shared Gumbel noise"),
+        ("exact", "maximal", "k-", "best coupling, exact"),
+        ("prediction", None, "C0--", "law"),
+        ("bound", None, "C3:", "bound"),
+        ("simulation", "maximal", "C2o", "simulated"),
+    ),
+    "step_tv": (("exact", None, "k-", "both read the dense text"),),
+    "free_step_tv": (
+        ("exact", None, "C4-", "each reads its own text"),
+        ("simulation", None, "C2o", "the same, simulated"),
+    ),
+    "marginal_tv": (
+        ("exact", None, "-", "without a text"),
+        ("bound", None, "C3:", "bound, without a text"),
+    ),
+}
+"""Per quantity the curves of the picture: kind, source, style, name."""
+COLOURS = {"independent": "0.8", "without a text": "0.6"}
+PANELS = {
+    "total variation\nof whole texts": ("sequence_tv",),
+    "chance that\nthe texts differ": ("disagreement",),
+    "total variation\nof the next token": ("step_tv", "free_step_tv", "marginal_tv"),
+}
 
 
 def lesson_figure(frame: pd.DataFrame) -> Figure:
-    """Sequence TV and disagreement against length for each chain: exact, predicted, bounded, simulated."""
+    """Whole texts, coupled texts and the next token against length, one column of panels per chain."""
     names = list(frame["chain"].unique())
-    figure = Figure(figsize=(3.2 * len(names), 5.6), layout="constrained")
-    axes = figure.subplots(2, len(names), sharex=True, sharey=True, squeeze=False)
-    styles = {"exact": "k-", "prediction": "C0--", "bound": "C3:", "simulation": "C2o"}
+    figure = Figure(figsize=(2.6 * len(names) + 2.2, 7.0), layout="constrained")
+    axes = figure.subplots(len(PANELS), len(names), sharex=True, sharey=True, squeeze=False)
     for column, name in enumerate(names):
-        for row, quantity in enumerate(("sequence_tv", "disagreement")):
-            axis = axes[row, column]
-            part = frame[(frame["chain"] == name) & (frame["quantity"] == quantity)]
-            if quantity == "disagreement":
-                part = part[part["source"].isin(["maximal"]) | part["kind"].isin(["prediction", "bound"])]
-            for kind, style in styles.items():
-                curve = part[part["kind"] == kind].groupby("steps")["value"].min()
-                if len(curve):
-                    axis.plot(curve.index, curve.to_numpy(), style, label=kind, markersize=3)
+        axes[0, column].set_title(name)
+        axes[-1, column].set_xlabel("tokens")
+        for axis, quantities in zip(axes[:, column], PANELS.values(), strict=True):
+            for quantity in quantities:
+                _curves(axis, frame[(frame["chain"] == name) & (frame["quantity"] == quantity)], quantity)
             axis.set_xscale("log", base=2)
             axis.set_ylim(0, 1.02)
-        axes[0, column].set_title(name)
-        axes[1, column].set_xlabel("tokens")
-    axes[0, 0].set_ylabel("total variation of sequences")
-    axes[1, 0].set_ylabel("chance that the texts differ")
-    axes[0, 0].legend(frameon=False)
+    for axis, words in zip(axes[:, 0], PANELS, strict=True):
+        axis.set_ylabel(words)
+    for row in axes:
+        named = {
+            label: line for axis in row for line, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        }
+        row[-1].legend(named.values(), named, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
+
+
+def _curves(axis: Axes, rows: pd.DataFrame, quantity: str) -> None:
+    for kind, source, style, label in LINES[quantity]:
+        part = rows[rows["kind"] == kind]
+        if source is not None:
+            part = part[part["source"] == source]
+        curve = part.groupby("steps")["value"].min()
+        if len(curve):
+            (line,) = axis.plot(curve.index, curve.to_numpy(), style, label=label, markersize=3)
+            line.set_color(COLOURS.get(label, line.get_color()))

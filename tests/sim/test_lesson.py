@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from sim.chains import CHAINS
 from sim.lesson import chain_lesson, lesson_figure, lesson_table
@@ -66,8 +68,11 @@ def test_a_lesson_without_noise_is_all_zero() -> None:
 
 
 def test_the_lesson_prints_and_plots(lesson: pd.DataFrame) -> None:
-    assert len(lesson_table(lesson).renderables) == len(CHAINS)
-    assert len(lesson_figure(lesson).axes) == 2 * len(CHAINS)
+    text = StringIO()
+    Console(file=text, width=80).print(lesson_table(lesson))
+    assert all(f"{chain}: " in text.getvalue() for chain in CHAINS)
+    assert "…" not in text.getvalue()  # nothing is cut off on an ordinary terminal
+    assert len(lesson_figure(lesson).axes) == 3 * len(CHAINS)
 
 
 def test_the_command_writes_its_picture(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def answer_reference(
     """Let the dense model answer the first ``limit`` questions of a shipped task that asks for text."""
     one = task(name)
     if one.kind != "generation":
-        raise ValueError(f"task {name!r} is multiple choice: its ceiling needs no samples")
+        raise ValueError(f"task {name!r} asks for no text that has one right answer")
     items = one.items[:limit]
     questions = [list(lm.tokenizer(one.preamble + item["question"]).input_ids) for item in items]
     greedy = sample(lm, questions, one.max_tokens, 1, 0.0)

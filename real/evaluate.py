@@ -111,7 +111,7 @@ def answer(
     answering: Any = CachingLM(harness, str(folder / f"{_key(lm, spec)}.db"))
     # Not ``simple_evaluate``: at every call that asks pip and git about the whole environment.
     with redirect_stderr(StringIO()):  # the harness' own bars would tear ours
-        loaded = manager.load([_harness_task(name) for name in asked])
+        loaded = manager.load([_harness_task(name, lm) for name in asked])
         for one in loaded["tasks"].values():
             if one.get_config("num_fewshot") is None:
                 one.set_config(key="num_fewshot", value=0)
@@ -122,9 +122,9 @@ def answer(
     return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
 
 
-def _harness_task(name: str) -> Any:
+def _harness_task(name: str, lm: LanguageModel) -> Any:
     shipped, _, baseline = name.partition("/")
-    return harness_task(shipped, choice_only=bool(baseline)) if shipped in TASKS else name
+    return harness_task(shipped, lm.tokenizer, choice_only=bool(baseline)) if shipped in TASKS else name
 
 
 def _key(lm: LanguageModel, spec: str) -> str:

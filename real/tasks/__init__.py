@@ -1,4 +1,4 @@
-"""Tasks with ground truth that ship with the package: multiple choice, short generation, retrieval."""
+"""Tasks with ground truth that ship with the package: multiple choice, short generation, small programs."""
 
 from real.tasks.items import TASKS, Task, task
 

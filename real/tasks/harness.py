@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from datasets import Dataset
 from lm_eval.api.task import ConfigurableTask
+from transformers import PreTrainedTokenizerBase
 
+from real.tasks.functions import request, solved
 from real.tasks.items import Task, task
 
 CHOICE_ONLY = "choice-only"
 
 
-def harness_task(name: str, *, choice_only: bool = False) -> ConfigurableTask:
+def harness_task(
+    name: str, tokenizer: PreTrainedTokenizerBase, *, choice_only: bool = False
+) -> ConfigurableTask:
     """Build the harness task of a shipped one; ``choice_only`` removes the question (a baseline)."""
     one = task(name)
     if choice_only and one.kind != "choice":
@@ -20,7 +25,7 @@ def harness_task(name: str, *, choice_only: bool = False) -> ConfigurableTask:
     docs = [
         {
             **item,
-            "context": "" if choice_only else one.preamble + item["question"],
+            "context": "" if choice_only else _context(one, item, tokenizer),
             "item": index,
         }
         for index, item in enumerate(one.items)
@@ -33,7 +38,17 @@ def harness_task(name: str, *, choice_only: bool = False) -> ConfigurableTask:
         "target_delimiter": one.delimiter,
         "metadata": {"version": 1},
     }
-    return ConfigurableTask(config=config | (_choice(one) if one.kind == "choice" else _generation(one)))
+    if one.kind == "code":
+        _, stops = request(tokenizer, one.items[0])
+        config["target_delimiter"] = ""
+        kind = _generation(stops, one.max_tokens, _solved)
+    else:
+        kind = _choice(one) if one.kind == "choice" else _generation(one.stop, one.max_tokens, _exact_match)
+    return ConfigurableTask(config=config | kind)
+
+
+def _context(one: Task, item: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> str:
+    return request(tokenizer, item)[0] if one.kind == "code" else one.preamble + item["question"]
 
 
 def _choice(one: Task) -> dict[str, Any]:
@@ -45,15 +60,19 @@ def _choice(one: Task) -> dict[str, Any]:
     }
 
 
-def _generation(one: Task) -> dict[str, Any]:
+def _generation(stops: Sequence[str], max_tokens: int, judge: Callable[..., Any]) -> dict[str, Any]:
     return {
         "output_type": "generate_until",
         "doc_to_target": "{{answer}}",
-        "process_results": _exact_match,
-        "generation_kwargs": {"until": list(one.stop), "max_gen_toks": one.max_tokens, "do_sample": False},
+        "process_results": judge,
+        "generation_kwargs": {"until": list(stops), "max_gen_toks": max_tokens, "do_sample": False},
         "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
     }
 
 
 def _exact_match(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     return {"exact_match": float(results[0].strip() == doc["answer"])}
+
+
+def _solved(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
+    return {"exact_match": float(solved(doc, results[0]))}

@@ -27,12 +27,14 @@ TASKS = (
     "copy-4",
     "copy-8",
     "copy-16",
+    "functions",
 )
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task. Items have question and answer; those of ``choice`` have options, the answer is an index.
+    """One task. Items have question and answer; those of ``choice`` have options, the answer is an index;
+    of ``code`` the answer is a Python expression that must be true, see :mod:`real.tasks.functions`.
 
     family: tasks of one family ask the same facts in two ways, or the same at another length.
     chance: accuracy of guessing. normalised: options are compared per character. preamble: worked examples
@@ -41,7 +43,7 @@ class Task:
 
     name: str
     family: str
-    kind: Literal["choice", "generation"]
+    kind: Literal["choice", "generation", "code"]
     licence: str
     items: tuple[dict[str, Any], ...]
     probes: tuple[dict[str, Any], ...]

@@ -16,7 +16,7 @@ from real.tasks import TASKS, task
 from real.texts import passages
 from theory.names import UnknownNameError
 
-CHOSEN = ["agreement", "copy-1"]
+CHOSEN = ["agreement", "copy-1", "functions"]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,10 @@ def sweep(
     perturbations: Annotated[str | None, typer.Option(help="Perturbation families, comma-separated.")] = None,
     logits: Annotated[Path | None, typer.Option(help="A .npy file of real logits as one more base.")] = None,
 ) -> None:
-    """Random perturbations against every theorem; exit code 1 if one is violated."""
+    """Random perturbations against every theorem; exit code 1 if one is violated.
+
+    Started by torchrun or accelerate launch, the ranks share the draws, and the first one reports.
+    """
     from sim.draws import Families
     from sim.plan import VOCABULARIES
     from sim.sweep import planned_draws
@@ -58,16 +62,19 @@ def sweep(
         _names(perturbations) or defaults.perturbations,
         str(logits) if logits else None,
     )
-    with _progress() as progress:
+    first = os.environ.get("RANK", "0") == "0"
+    with _progress(disable=not first) as progress:
         task = progress.add_task("draws", total=planned_draws(draws, sizes))
         report = run_sweep(
             draws, seed, sizes, families, workers, out.with_name(out.name + ".parts"),
             lambda block: progress.advance(task, block.draws),
         )  # fmt: skip
-    report.save(out)
-    Console().print(report.table())
+    if first:
+        report.save(out)
+        Console().print(report.table())
     if report.violations:
-        Console(stderr=True).print(f"{len(report.violations)} confirmed violations; see {out}")
+        if first:
+            Console(stderr=True).print(f"{len(report.violations)} confirmed violations; see {out}")
         raise typer.Exit(1)
 
 
@@ -175,13 +182,14 @@ def chain(
     Console().print(lesson_table(frame))
 
 
-def _progress() -> Progress:
+def _progress(disable: bool = False) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        disable=disable,
     )
 
 

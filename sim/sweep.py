@@ -13,17 +13,18 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import sympy as sp
 import torch
-from joblib import Parallel, delayed
 
 from sim.draws import Families, draw
 from sim.held import held_claims, hold
 from sim.plan import VOCABULARIES, Block, allot, blocks, unit_generator
 from sim.reducers import Tally
 from sim.report import SweepReport
+from sim.workers import return_freed_memory, unordered
 from theory.files import atomic_path
 
 Progress = Callable[[Block], None]
@@ -58,7 +59,7 @@ def sweep(
         Where checkpoints live; a second call with the same settings continues from them. Temporary by
         default.
     progress
-        Called with every block that is done.
+        Called with every block that is done; blocks of other ranks count when all are done.
 
     Raises
     ------
@@ -73,14 +74,17 @@ def sweep(
         state = Path(folder or temporary) / _fingerprint(plan, seed, families)
         state.mkdir(parents=True, exist_ok=True)
         rank, world, wait = _ranks()
+        show = progress or (lambda block: None)
         missing = [block for block in plan[rank::world] if not (state / block.name).exists()]
         for block in plan[rank::world]:
-            if progress and block not in missing:
-                progress(block)
+            if block not in missing:
+                show(block)
         for block in _run(missing, seed, families, state, workers):
-            if progress:
-                progress(block)
+            show(block)
         wait()
+        for other in set(range(world)) - {rank}:
+            for block in plan[other::world]:
+                show(block)
         return _merge(plan, seed, families, state)
 
 
@@ -90,8 +94,11 @@ def planned_draws(draws: int, vocabularies: Sequence[int] = VOCABULARIES) -> int
 
 
 def _run(plan: Sequence[Block], seed: int, families: Families, state: Path, workers: int) -> Iterator[Block]:
-    jobs = (delayed(run_block)(block, seed, families, state) for block in plan)
-    yield from Parallel(n_jobs=min(workers, max(1, len(plan))), return_as="generator_unordered")(jobs)
+    run = partial(run_block, seed=seed, families=families, state=state)
+    if workers == 1 or len(plan) < 2:
+        yield from map(run, plan)
+    else:
+        yield from unordered(run, plan, workers)
 
 
 def run_block(block: Block, seed: int, families: Families, state: Path) -> Block:
@@ -112,6 +119,7 @@ def run_block(block: Block, seed: int, families: Families, state: Path) -> Block
         with atomic_path(state / f"{block.name}.violations.json") as partial:
             partial.write_text(json.dumps(found))
     tally.save(state / block.name)
+    return_freed_memory()
     return block
 
 

@@ -1,6 +1,7 @@
 """Throughput of the sweep, speed-up by a second worker, memory: reported, not asserted."""
 
-import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 
 from sim.draws import Families, draw
 from sim.held import held_claims, hold
-from sim.plan import FLAT_COST, VOCABULARIES, allot, unit_generator, unit_rows
+from sim.plan import FLAT_COST, VOCABULARIES, allot, blocks, unit_generator, unit_rows
 from sim.reducers import Tally
 from sim.sweep import sweep
 
@@ -45,19 +46,52 @@ def test_cost_per_draw_and_time_of_the_full_run() -> None:
 
 
 def test_speed_up_by_a_second_worker(tmp_path: Path) -> None:
-    wall = []
-    for workers in (1, 2):
+    """Four equal blocks by one worker and by two, both warm; the start of the workers on its own."""
+    vocabulary = 64
+    block = blocks({vocabulary: 10**8})[0].draws
+
+    def seconds(draws: int, workers: int, name: str) -> float:
         start = time.perf_counter()
-        sweep(400_000, 0, (2, 3, 4, 16), workers=workers, folder=tmp_path / str(workers))
-        wall.append(time.perf_counter() - start)
-    print(f"1 worker {wall[0]:.1f} s, 2 workers {wall[1]:.1f} s, speed-up {wall[0] / wall[1]:.2f}")
+        sweep(draws, 0, (vocabulary,), workers=workers, folder=tmp_path / name)
+        return time.perf_counter() - start
+
+    seconds(4096, 1, "first")
+    started = seconds(block + 4096, 2, "start") - seconds(block, 1, "block")
+    one, two = seconds(4 * block, 1, "one"), seconds(4 * block, 2, "two")
+    print(f"{4 * block:,} draws: 1 worker {one:.1f} s, 2 workers {two:.1f} s, speed-up {one / two:.2f}")
+    print(f"start of the first pair of workers {started:.1f} s, paid once per run")
 
 
-def test_memory_of_the_largest_vocabulary() -> None:
-    for unit in range(0, 60, 7):
-        hold(
-            Tally.empty(len(held_claims())),
-            draw(unit_generator(0, 262144, unit), unit, 1, 262144, Families()),
-        )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory of this process {peak:.0f} MiB")
+def test_memory_of_a_run_with_two_workers(tmp_path: Path) -> None:
+    """Memory of all processes of a run, shared pages counted once (proportional set size, Linux only)."""
+    arguments = ("--draws", "60000", "--workers", "2", "--out", str(tmp_path / "sweep.json"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sim", "sweep", *arguments],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    peak: list[float] = []
+    while process.poll() is None:
+        peak = max(peak, [_megabytes(pid) for pid in _family(process.pid)], key=sum)
+        time.sleep(0.2)
+    assert process.returncode == 0
+    parts = " + ".join(f"{part:.0f}" for part in peak)
+    print(f"peak memory of all processes {sum(peak):.0f} MiB = {parts} (required: 1024)")
+
+
+def _family(pid: int) -> list[int]:
+    """A process and its descendants."""
+    try:
+        children = [
+            int(c) for f in Path(f"/proc/{pid}/task").glob("*/children") for c in f.read_text().split()
+        ]
+    except OSError:
+        return []
+    return [pid, *(member for child in children for member in _family(child))]
+
+
+def _megabytes(pid: int) -> float:
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0.0
+    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1024

@@ -76,6 +76,19 @@ def test_report_does_not_depend_on_the_workers(tmp_path: Path) -> None:
     assert json.dumps(one) == json.dumps(two)
 
 
+def test_two_ranks_of_torchrun_write_the_report_of_one_process(tmp_path: Path) -> None:
+    out = tmp_path / "sweep.json"
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    arguments = ["sweep", "--draws", "3000", "--vocabularies", "2,3,1024", "--seed", "3", "--out", str(out)]
+    command = [sys.executable, *launcher, "-m", "sim", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("draws, seed 3") == 1
+    alone = sweep(3000, seed=3, vocabularies=(2, 3, 1024))
+    alone.save(tmp_path / "alone.json")
+    assert out.read_bytes() == (tmp_path / "alone.json").read_bytes()
+
+
 def test_a_row_counts_as_unmoved_only_if_p_is_q_exactly() -> None:
     z = torch.tensor([[1.0, 2.0, 7.0], [1.0, 2.0, 7.0], [0.1, 0.7, 1e3]], dtype=torch.float64)
     shifted = z + torch.tensor([[3.0], [3.0], [1e-3]], dtype=torch.float64)  # the last shift rounds unevenly

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paper_figs import shipped
 from paper_figs.figure import Figure
 from paper_figs.gallery import (
     bounds,
@@ -16,7 +17,8 @@ from paper_figs.gallery import (
     fig11_temperature,
     fig12_compression,
     fig13_wanda_layerwise,
-    fig14_to_21_per_layer,
+    fig14_to_17_estimates,
+    fig18_to_21_magnitudes,
     flips,
     forecast,
     history,
@@ -27,6 +29,7 @@ from paper_figs.gallery import (
     sequence_tv,
     tab01_tasks,
     tables,
+    validation,
 )
 
 _PAPER = (
@@ -40,7 +43,8 @@ _PAPER = (
     fig12_compression.FIGURE,
     fig13_wanda_layerwise.FIGURE,
     *performance.FIGURES,
-    *fig14_to_21_per_layer.FIGURES,
+    *fig14_to_17_estimates.FIGURES,
+    *fig18_to_21_magnitudes.FIGURES,
     tab01_tasks.FIGURE,
     tables.TAB02,
     tables.TAB03,
@@ -51,6 +55,7 @@ _OURS = (
     chains.FIGURE,
     sequence_tv.FIGURE,
     forecast.FIGURE,
+    *([validation.FIGURE] if shipped.validations() else []),
     history.FIGURE,
     flips.FIGURE,
     layer_choice.FIGURE,

@@ -239,7 +239,10 @@ def free_running(context: Context, spec: str) -> pd.DataFrame:
 
 
 def sequence_drift(context: Context, specs: list[str], level: float) -> pd.DataFrame:
-    """TV and survival over n generated tokens from dense samples (J1), one row for each spec and n.
+    """TV and divergence over n generated tokens from dense samples (J1), one row for each spec and n.
+
+    ``divergence``: texts differ under the best causal coupling (G2); ``shared_noise``: when both models
+    sample with the same Gumbel noise (G11).
 
     Samples are independent given the prompts, so the bands are for the average over these prompts. A text
     that has ended stays as it is: its log-ratio no longer changes.
@@ -262,6 +265,7 @@ def sequence_drift(context: Context, specs: list[str], level: float) -> pd.DataF
                     "tv_lower": band.lower.numpy(),
                     "tv_upper": band.upper.numpy(),
                     "divergence": (1 - survival.mean(0)).numpy(),
+                    "shared_noise": (1 - scores.shared.cumsum(1).exp().mean(0)).numpy(),
                     "step_tv": scores.tv.mean(0).numpy(),
                     "kl": kl_terms(scores.log_ratio).mean(0).numpy(),
                     "samples": len(tv),

@@ -48,6 +48,7 @@ def compute(context: Context) -> pd.DataFrame:
 def draw(frame: pd.DataFrame) -> Canvas:
     """A box for each stage, arrows between them, numbers below."""
     canvas = Canvas(figsize=(PAGE, 1.7))
+    canvas.set_layout_engine("none")
     axis = canvas.add_axes((0, 0, 1, 1))
     axis.set(xlim=(0, 5), ylim=(0, 1.2))
     axis.axis("off")

@@ -73,10 +73,14 @@ def draw(frame: pd.DataFrame) -> Canvas:
             axis.set(title=source, xlabel="step", yscale="log")
             if column == 0:
                 axis.set_ylabel(QUANTITY_LABEL[quantity])
-                axis.legend(loc="upper right", ncols=2, fontsize=6)
     for row, quantity in enumerate(QUANTITIES):
         shown = frame.loc[frame["quantity"] == quantity, ["truth", "estimate"]]
         axes[row, 0].set_ylim(shown[shown > 0].min().min() / 3, shown.max().max() * 10)
+    names = {"T2": "T2, T3", "D2": "D2, D3"}
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    for one, both in names.items():
+        labels = [label.replace(one, both) for label in labels]
+    canvas.legend(handles, labels, loc="outside upper center", ncols=4)
     letter(axes.ravel().tolist())
     return canvas
 

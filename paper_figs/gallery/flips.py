@@ -13,6 +13,7 @@ from paper_figs.style import BLACK, SERIES, letter, panels
 
 SPECS = ("attn:1", "attn:4", "attn:8", "mlp:1", "mlp:4")
 BINS = 8
+IN_BIN = 6  # positions in a bin, at least: few positions make few bins
 
 
 def compute(context: Context) -> pd.DataFrame:
@@ -32,7 +33,8 @@ def draw(frame: pd.DataFrame) -> Canvas:
     for axis, column in zip(axes[0], ("margin", "relative"), strict=True):
         for spec, colour in zip(SPECS, SERIES, strict=False):
             part = frame[frame["spec"] == spec]
-            bins = part.groupby(pd.qcut(part[column], BINS, duplicates="drop"), observed=True)
+            count = max(1, min(BINS, len(part) // IN_BIN))
+            bins = part.groupby(pd.qcut(part[column], count, duplicates="drop"), observed=True)
             rate, error = bins["flipped"].mean(), bins["flipped"].sem()
             axis.errorbar(
                 bins[column].median(),

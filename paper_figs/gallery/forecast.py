@@ -10,10 +10,10 @@ from matplotlib.figure import Figure as Canvas
 
 from paper_figs import scores, traces
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Verdict, graded
+from paper_figs.figure import Claim, Figure, Finding, graded
 from paper_figs.gallery import sequence_tv
 from paper_figs.gallery.fig07_free_running import SPEC
-from paper_figs.style import BLACK, BLUE, GREEN, VERMILION, letter, panels
+from paper_figs.style import BLACK, BLUE, GREEN, ORANGE, VERMILION, letter, panels
 
 TOKENS = 8  # about the length of a written answer of the tasks
 
@@ -32,7 +32,7 @@ def compute(context: Context) -> pd.DataFrame:
         tasks["written"], tasks["spec"].map(at["tv"]), tasks["spec"].map(first["tv"])
     )
     runs = context.recall(traces.free_running, spec=SPEC).groupby("prompt")["first_difference"].first()
-    text = sequence[sequence["spec"] == SPEC][["n", "tv", "divergence"]].copy()
+    text = sequence[sequence["spec"] == SPEC][["n", "tv", "divergence", "shared_noise"]].copy()
     text["measured"] = [(runs < n).mean() for n in text["n"]]
     half = math.sqrt(math.log(2 / 0.05) / (2 * len(runs)))
     text["low"], text["high"] = (
@@ -76,8 +76,9 @@ def draw(frame: pd.DataFrame) -> Canvas:
         text["divergence"],
         color=GREEN,
         ls="--",
-        label="forecast: best causal coupling (least possible)",
+        label="least possible: best causal coupling",
     )
+    right.plot(text["n"], text["shared_noise"], color=ORANGE, label="forecast: shared Gumbel noise")
     right.step(text["n"], text["measured"], color=BLACK, where="mid", label="measured: shared Gumbel noise")
     right.fill_between(text["n"], text["low"], text["high"], color=BLACK, alpha=0.12, lw=0, step="mid")
     right.set(xlabel="generated tokens n", ylabel="share of texts that differ", ylim=(0, 1.02), title=SPEC)
@@ -95,7 +96,7 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
         "the task's score (bars: 95 % paired bootstrap). The line is a ceiling for texts drawn like those "
         "of the forecast; the tasks have other prompts and greedy answers, so it is a rule here and no "
         "theorem. (b) Share of prompts whose two texts differ by token n when both models sample with the "
-        f"same noise ({int(text['prompts'].iloc[0])} prompts; band: 95 % DKW), and the forecast of the "
+        f"same noise ({int(text['prompts'].iloc[0])} prompts; band: 95 % DKW), its forecast (G11), and the "
         "smallest share that any causal coupling allows (G2)."
     )
 
@@ -111,14 +112,13 @@ def _under_ceiling(frame: pd.DataFrame) -> Finding:
     )
 
 
-def _divergence_above(frame: pd.DataFrame) -> Finding:
+def _diverges_as_forecast(frame: pd.DataFrame) -> Finding:
     text = frame[frame["part"] == "text"]
-    ok = bool((text["high"] >= text["divergence"]).all())
-    gap = float((text["measured"] - text["divergence"]).mean())
+    inside = (text["low"] <= text["shared_noise"]) & (text["shared_noise"] <= text["high"])
+    gap = float((text["measured"] - text["shared_noise"]).mean())
     return Finding(
-        Verdict.HOLDS if ok else Verdict.FAILS,
-        f"measured less forecast, mean over n: {gap:+.2f}; the band reaches the forecast at "
-        f"{(text['high'] >= text['divergence']).mean():.0%} of n",
+        graded(float(inside.mean())),
+        f"inside the band at {inside.mean():.0%} of n; measured less forecast, mean over n: {gap:+.2f}",
     )
 
 
@@ -136,10 +136,11 @@ FIGURE = Figure(
             _under_ceiling,
         ),
         Claim(
-            "Texts differ at least as often as the forecast says.",
-            "ours, theorem G2",
-            "Holds if at every n the 95 % band of the measured share reaches the forecast or above.",
-            _divergence_above,
+            "Texts that share their noise first differ when the forecast says.",
+            "ours, theorem G11",
+            "Share of n at which the forecast lies in the 95 % band of the measured share: holds from 90 %, "
+            "partly from 50 %.",
+            _diverges_as_forecast,
         ),
     ),
 )

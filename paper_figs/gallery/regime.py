@@ -6,29 +6,44 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, graded
 from paper_figs.judging import count_passed
-from paper_figs.style import BLACK, BLUE, GREY, panels
+from paper_figs.style import BLACK, BLUE, GREY, letter, panels
+from sim.regimes import regime_map
 
 REFERENCES = {
-    "raw": ("1-cos(p,q) over 1-cos(z,z')", "cosdist_z"),
-    "centred": ("1-cos(p,q) over 1-cos of centred logits", "cosdist_z_centred"),
-    "hidden": ("1-cos(p,q) over 1-cos(h,h')", "h_cosdist"),
+    "raw": ("p against raw logits", "cosdist_z"),
+    "centred": ("p against centred logits", "cosdist_z_centred"),
+    "hidden": ("p against hidden state", "h_cosdist"),
 }
+BASES = {"raw": "z_median", "centred": "z_centred_median", "hidden": "h_median"}
 BINS = 12
+NOISE = 0.1  # of the length of h, in the synthetic map
 
 
 def compute(context: Context) -> pd.DataFrame:
-    """Entropy and three amplification ratios, one row for each inner sublayer and position."""
+    """Part "position": entropy and three amplification ratios, one row for each inner sublayer and position.
+
+    Part "map": the same ratios for random heads and noise, one row for each entropy and temperature.
+    """
     trace = context.recall(traces.sublayers)
     trace = trace[trace["layer"].between(1, trace["layer"].max() - 1)]
     ratios = {name: trace["cosdist_p"] / trace[column] for name, (_, column) in REFERENCES.items()}
     frame = trace[["kind", "layer", "prompt", "step", "entropy", "p_max"]].assign(**ratios)
-    return frame.replace([np.inf, 0.0], np.nan).dropna().reset_index(drop=True)
+    frame = frame.replace([np.inf, 0.0], np.nan).dropna()
+    synthetic = regime_map(context.setup.seed, noises=(NOISE,))
+    columns = {f"amplification_{base}": name for name, base in BASES.items()}
+    synthetic = synthetic.rename(columns=columns)[["entropy_share", "temperature", *columns.values()]]
+    return pd.concat([frame.assign(part="position"), synthetic.assign(part="map")], ignore_index=True)
+
+
+def _positions(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["part"] == "position"]
 
 
 def _binned(frame: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -39,44 +54,65 @@ def _binned(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame) -> Canvas:
-    """One panel for each reference: positions, binned medians and 10th to 90th percentile."""
-    canvas, axes = panels(1, 3, height=2.5, sharex=True, sharey=True)
-    shown = frame.sample(min(len(frame), 4000), random_state=0)
-    for axis, (name, (title, _)) in zip(axes[0], REFERENCES.items(), strict=True):
-        axis.scatter(shown["entropy"], shown[name], s=1, color=GREY, alpha=0.3, lw=0, rasterized=True)
-        table = _binned(frame, name)
-        axis.fill_between(table["entropy"], table["low"], table["high"], color=BLUE, alpha=0.25, lw=0)
-        axis.plot(table["entropy"], table["middle"], "o-", color=BLUE)
-        axis.axhline(1, color=BLACK, lw=0.8)
-        axis.set(title=title, xscale="log", yscale="log", xlabel="entropy of p, nats", ylim=(1e-5, 1e5))
-        axis.title.set_fontsize(7)
-    axes[0, 0].set_ylabel("amplification")
-    for axis in axes[0]:
-        axis.set_xlim(1e-3, None)
+    """Columns: reference. Above: positions of the real model. Below: the synthetic map."""
+    canvas, axes = panels(2, 3, height=2.3, sharey="row", sharex="row")
+    for column, (name, (title, _)) in enumerate(REFERENCES.items()):
+        _real(axes[0, column], _positions(frame), name)
+        axes[0, column].set_title(title)
+        _map(axes[1, column], frame[frame["part"] == "map"], name, canvas if column == 2 else None)
+    axes[0, 0].set_ylabel("amplification of 1 - cos")
+    axes[1, 0].set_ylabel("temperature")
+    letter(axes.ravel().tolist())
     return canvas
+
+
+def _real(axis: Axes, frame: pd.DataFrame, name: str) -> None:
+    shown = frame.sample(min(len(frame), 4000), random_state=0)
+    axis.scatter(shown["entropy"], shown[name], s=1, color=GREY, alpha=0.3, lw=0, rasterized=True)
+    table = _binned(frame, name)
+    axis.fill_between(table["entropy"], table["low"], table["high"], color=BLUE, alpha=0.25, lw=0)
+    axis.plot(table["entropy"], table["middle"], "o-", color=BLUE)
+    axis.axhline(1, color=BLACK, lw=0.8)
+    axis.set(xscale="log", yscale="log", xlabel="entropy of p, nats", ylim=(1e-5, 1e5), xlim=(1e-3, None))
+
+
+def _map(axis: Axes, frame: pd.DataFrame, name: str, canvas: Canvas | None) -> None:
+    """White where the softmax neither amplifies nor damps."""
+    table = frame.pivot_table(index="temperature", columns="entropy_share", values=name)
+    image = axis.imshow(np.log10(table), cmap="PuOr_r", vmin=-3, vmax=3, aspect="auto", origin="lower")
+    axis.set_xticks(range(len(table.columns)), [f"{100 * share:g}" for share in table.columns], fontsize=6)
+    axis.set_yticks(range(len(table.index)), [f"{temperature:g}" for temperature in table.index])
+    axis.set(title="random head", xlabel="entropy at T = 1, % of log V")
+    axis.grid(visible=False)
+    if canvas is not None:
+        bar = canvas.colorbar(image, ax=axis, extend="both", ticks=[-3, 0, 3])
+        bar.ax.set_yticklabels(["1/1000", "1", "1000"])
 
 
 def caption(frame: pd.DataFrame, setup: Setup) -> str:
     """What is shown."""
     return (
-        "How much larger the change of p is than that of the space named above each panel, against the "
-        f"entropy of the dense p, at {len(frame)} positions (inner sublayers dropped one at a time, final "
-        "norm, T = 1). Grey: positions (at most 4000 shown); blue: median and 10th to 90th percentile in "
-        "bins of equal count. Above the black line the softmax amplifies. The paper speaks of "
+        "Amplification: 1 - cos(p, q) divided by 1 - cos of the space named above each column. Above, "
+        f"against the entropy of the dense p, at {len(_positions(frame))} positions of {setup.model} (inner "
+        "sublayers dropped one at a time, final norm, T = 1). Grey: positions (at most 4000 shown); blue: "
+        "median and 10th to 90th percentile in bins of equal count; above the black line the softmax "
+        "amplifies. Below, by entropy and temperature, for a random head of 512 tokens and random noise of "
+        f"{NOISE:g} |h| on h (median of 200 draws; orange: amplified, purple: damped). The paper speaks of "
         "amplification without a regime."
     )
 
 
 def _amplifies(name: str) -> Callable[[pd.DataFrame], Finding]:
     def judge(frame: pd.DataFrame) -> Finding:
-        share = float((frame[name] > 1).mean())
-        return Finding(graded(share), f"{share:.0%} of positions, median ratio {frame[name].median():.2g}")
+        ratio = _positions(frame)[name]
+        share = float((ratio > 1).mean())
+        return Finding(graded(share), f"{share:.0%} of positions, median ratio {ratio.median():.2g}")
 
     return judge
 
 
 def _saturates(frame: pd.DataFrame) -> Finding:
-    table = _binned(frame, "centred")
+    table = _binned(_positions(frame), "centred")
     lowest, peak = float(table["middle"].iloc[0]), float(table["middle"].max())
     passed = [lowest < 1, lowest < peak / 10]
     return count_passed(

@@ -14,6 +14,7 @@ from PIL import Image
 from paper_figs.catalogue import FIGURES
 from paper_figs.figure import Verdict
 from paper_figs.page import claim_latex, mathml, render, text
+from sim.results import ATTACK, SWEEP, read_json, theorem_table
 from theory import catalogue
 from theory.files import atomic_path
 from theory.theorem import Theorem
@@ -42,6 +43,7 @@ def write_report(folder: Path) -> Path:
         figures=[_figure(side, folder) for side in sidecars],
         missing=[name for name in FIGURES if name not in made],
         theorems=[_theorem(theorem) for theorem in catalogue],
+        tests=_tests(),
         provenance=_provenance(sidecars),
     )
     path = folder / "index.html"
@@ -71,6 +73,23 @@ def _theorem(theorem: Theorem) -> dict[str, Any]:
         "formulas": [mathml(claim_latex(claim)) for claim in theorem.claims],
         "steps": [f"{step.text} ({step.method})" for step in theorem.derivation],
     }
+
+
+def _tests() -> dict[str, Any] | None:
+    """Theorem by theorem, what the sweep and the attack that ship with the package found; None without."""
+    if not (SWEEP.exists() and ATTACK.exists()):
+        return None
+    sweep, attack = read_json(SWEEP), read_json(ATTACK)
+    table = theorem_table(sweep, attack)
+    table = table[table["draws"].notna() | table["attack"].notna()]
+    digits = {"draws": "{:,.0f}", "violations": "{:.0f}", "slack": "{:.1e}", "attack": "{:.9g}"}
+    rows = [
+        {name: digits[name].format(value) if name in digits else value for name, value in row.items()}
+        for row in table.to_dict(orient="records")
+    ]
+    for row in rows:
+        row |= {name: "–" for name in digits if row[name] == "nan"}
+    return {"rows": rows, "draws": f"{sweep['total_draws']:,}", "seed": sweep["seed"]}
 
 
 def _provenance(sidecars: Iterable[dict[str, Any]]) -> dict[str, str]:

@@ -84,13 +84,15 @@ def climb(world: World, target: Target, starts: Starts, steps: int) -> Starts:
     best_free = {name: value.copy() for name, value in starts.free.items()}
     for _ in range(steps):
         values = world.columns(leaves, starts.given, target.claim.columns)
-        here, slope = _height_and_slope(target, {name: v.detach().numpy() for name, v in values.items()})
+        moving = [name for name, value in values.items() if value.requires_grad]
+        numbers = {name: value.detach().numpy() for name, value in values.items()}
+        here, slope = target.log_tightness(numbers), _slope(target, numbers, moving)
         better = here > best
         best[better] = here[better]
         for name, leaf in leaves.items():
             best_free[name][better] = leaf.detach().numpy()[better]
         # The chain rule: automatic up to the symbols, central differences within the theorem's formula.
-        terms = [torch.from_numpy(slope[name]) @ v for name, v in values.items() if v.requires_grad]
+        terms = [torch.from_numpy(slope[name]) @ values[name] for name in moving]
         optimiser.zero_grad()
         torch.autograd.backward(-torch.stack(terms).sum())
         for leaf in leaves.values():
@@ -101,14 +103,15 @@ def climb(world: World, target: Target, starts: Starts, steps: int) -> Starts:
     return starts.at(best_free)
 
 
-def _height_and_slope(target: Target, values: Values) -> tuple[Array, Values]:
+def _slope(target: Target, values: Values, moving: Sequence[str]) -> Values:
     slopes = {}
-    for name, value in values.items():
+    for name in moving:
+        value = values[name]
         step = 1e-6 * np.abs(value) + 1e-300
         up, down = (target.log_tightness({**values, name: value + s * step}) for s in (1, -1))
         with np.errstate(all="ignore"):
             slopes[name] = np.nan_to_num((up - down) / (2 * step), nan=0.0, posinf=0.0, neginf=0.0)
-    return target.log_tightness(values), slopes
+    return slopes
 
 
 def polish(world: World, target: Target, point: Starts, evaluations: int) -> Starts:

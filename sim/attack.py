@@ -31,7 +31,7 @@ from theory.verify import witness_slack
 
 OSCILLATIONS = (0.01, 50.0)
 """Budgets of the random starts; the differentiable forms resolve what lies between."""
-ENTRIES = 2**17
+ENTRIES = 2**16
 """Numbers per batch of starts; large worlds get fewer starts."""
 MOST_STARTS = 48
 LEAST_STARTS = 4

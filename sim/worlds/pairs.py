@@ -210,7 +210,7 @@ _TWO_TOKENS: dict[str, Symbol] = {
     "gap": lambda pair, given: pair.z[:, 0] - pair.z[:, 1],
 }
 
-DRIFT = Pairs({}, (2, 3, 8, 64, 1024, 16384))
+DRIFT = Pairs({}, (2, 3, 8, 64, 1024))
 WORLDS = (
     Pairs(_SINGLE, (2, 3, 8, 64, 1024)),
     Pairs(_SPECTRUM, (2, 3, 8, 64)),

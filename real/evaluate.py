@@ -73,7 +73,7 @@ def evaluate(
     yield answer(lm, DENSE, [*tasks, *(baselines if choice_only else [])], manager, limit, batch_size, folder)
     for spec in track(specs, "evaluating"):
         with variant(lm, spec, calibration) as other:
-            yield answer(other, spec, tasks, manager, limit, batch_size, folder)
+            yield answer(other, spec, tasks, manager, limit, batch_size, folder, calibration)
 
 
 def task_manager(tasks: Sequence[str]) -> TaskManager:
@@ -93,6 +93,7 @@ def answer(
     limit: int | None,
     batch_size: int,
     folder: Path,
+    calibration: Calibration = None,
 ) -> pd.DataFrame:
     """Items of one model under the name ``spec``; see :func:`evaluate`."""
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
@@ -108,7 +109,7 @@ def answer(
         device=str(lm.device),
         add_bos_token=bool(opening_tokens(lm.tokenizer)),
     )
-    answering: Any = CachingLM(harness, str(folder / f"{_key(lm, spec)}.db"))
+    answering: Any = CachingLM(harness, str(folder / f"{_key(lm, spec, calibration)}.db"))
     # Not ``simple_evaluate``: at every call that asks pip and git about the whole environment.
     with redirect_stderr(StringIO()):  # the harness' own bars would tear ours
         loaded = manager.load([_harness_task(name, lm) for name in asked])
@@ -127,9 +128,13 @@ def _harness_task(name: str, lm: LanguageModel) -> Any:
     return harness_task(shipped, lm.tokenizer, choice_only=bool(baseline)) if shipped in TASKS else name
 
 
-def _key(lm: LanguageModel, spec: str) -> str:
-    """Name of the answers' database: another model, precision, library or spec is another file."""
-    origin = json.dumps([lm.name, lm.provenance, spec], sort_keys=True, default=str)
+def _key(lm: LanguageModel, spec: str, calibration: Calibration) -> str:
+    """Name of the answers' database: another model, precision, library, spec or calibration is another."""
+    facts: list[Any] = [lm.name, lm.provenance, spec]
+    if calibration is not None:
+        parts = (part if isinstance(part, str) else str(part.tolist()) for part in calibration)
+        facts.append(hashlib.sha256("\0".join(parts).encode()).hexdigest())
+    origin = json.dumps(facts, sort_keys=True, default=str)
     return f"{Path(lm.name).name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
 
 

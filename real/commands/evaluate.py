@@ -44,7 +44,7 @@ def evaluate(
     if csv_file:
         with atomic_path(csv_file) as partial:
             found.to_csv(partial, index=False)
-    title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores with 95% Wilson intervals"
+    title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores with 95% intervals"
     table_console().print(_table(summarise(found), title))
 
 

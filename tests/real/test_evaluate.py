@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from real.embed import cosine_scores, embed, ndcg_at_10, partner_ranks
-from real.evaluate import evaluate, summarise
+from real.evaluate import _key, evaluate, summarise
 from real.load import LanguageModel
 from real.prompting import encode_prompt
 from real.retrieval import _halves
@@ -132,3 +132,9 @@ def test_retrieval_by_library_is_retrieval_by_hand(tiny_lm: LanguageModel, tmp_p
     summary = summarise(pd.concat([dense, same, pruned]))
     assert (summary.lower <= summary.score).all()
     assert (summary.score <= summary.upper).all()
+
+
+def test_another_calibration_has_other_answers(tiny_lm: LanguageModel) -> None:
+    texts = [None, ["one", "two"], ["one"], torch.tensor([[1, 2], [3, 4]]), [torch.tensor([1, 2])]]
+    assert len({_key(tiny_lm, "wanda:50%", calibration) for calibration in texts}) == len(texts)
+    assert _key(tiny_lm, "wanda:50%", ["one"]) == _key(tiny_lm, "wanda:50%", ["one"])

@@ -19,7 +19,8 @@ class Profile:
     answer_tokens: int  # of the answers shown in table 2
     calibration: tuple[int, int]  # texts, tokens in each
     measured_calibration: tuple[int, int]  # for criteria that run the model once for every candidate
-    items: int  # of each task
+    choice_items: int  # of each multiple-choice task
+    items: int  # of each task with written answers
     ladder: tuple[int, ...]  # numbers of dropped sublayers
     patterns: tuple[str, ...]  # of sparse weights
 
@@ -35,9 +36,10 @@ PROFILES = {
             free_steps=8,
             samples=3,
             sample_tokens=8,
-            answer_tokens=16,
+            answer_tokens=10,
             calibration=(1, 128),
             measured_calibration=(1, 32),
+            choice_items=2,
             items=2,
             ladder=(0, 4),
             patterns=("2:4",),
@@ -45,7 +47,7 @@ PROFILES = {
         Profile(
             name="default",
             prompts_per_kind=4,
-            tokens=24,
+            tokens=16,
             steps=160,
             free_steps=48,
             samples=6,
@@ -53,7 +55,8 @@ PROFILES = {
             answer_tokens=96,
             calibration=(16, 256),
             measured_calibration=(4, 64),
-            items=15,
+            choice_items=40,
+            items=16,
             ladder=(0, 2, 4, 8),
             patterns=("50%", "2:4"),
         ),
@@ -68,6 +71,7 @@ PROFILES = {
             answer_tokens=256,
             calibration=(128, 512),
             measured_calibration=(16, 128),
+            choice_items=200,
             items=200,
             ladder=tuple(range(13)),
             patterns=("50%", "4:8", "2:4"),

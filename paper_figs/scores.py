@@ -10,7 +10,7 @@ from paper_figs import traces
 from paper_figs.context import Context
 from paper_figs.fingerprint import fingerprint
 from real.embed import cosine_scores, embed, ndcg_at_10, partner_ranks
-from real.evaluate import DENSE, evaluate, summarise
+from real.evaluate import DENSE, answer, summarise, task_manager
 from real.load import LanguageModel
 from real.texts import passages
 from real.variants import variant
@@ -24,22 +24,20 @@ WORDS = {
     "copy-4": "copy a list of 4 words",
 }
 HALF_WORDS = 30
+BATCH = 16  # questions at once
 
 
 def items(context: Context, spec: str) -> pd.DataFrame:
-    """Every answer of one model to the four tasks, item by item."""
+    """Every answer of one model to the four tasks, item by item; more items where answers are chosen."""
+    profile, calibration = context.setup.profile, traces.calibration(context)
     digest = hashlib.sha256(repr((fingerprint(__name__), context.setup)).encode()).hexdigest()[:16]
-    tables = evaluate(
-        context.lm,
-        [] if spec == DENSE else [traces.resolve(context, spec)],
-        [*CHOICE, *GENERATION],
-        limit=context.setup.profile.items,
-        choice_only=False,
-        calibration=traces.calibration(context),
-        folder=context.folder.parent / "answers" / digest,  # weights depend on the calibration, too
-    )
-    *_, last = tables
-    return last.assign(spec=spec)
+    folder = context.folder.parent / "answers" / digest  # answers depend on the code that prunes, too
+    with variant(context.lm, traces.resolve(context, spec), calibration) as model:
+        tables = [
+            answer(model, spec, names, task_manager(names), limit, BATCH, folder, calibration)
+            for names, limit in ((CHOICE, profile.choice_items), (GENERATION, profile.items))
+        ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def summary(context: Context, specs: list[str]) -> pd.DataFrame:

@@ -76,11 +76,11 @@ def draw_ladder(frame: pd.DataFrame) -> Canvas:
 
 def caption_ladder(frame: pd.DataFrame, setup: Setup) -> str:
     """What is shown and how it differs from the paper's figure."""
-    count = int(frame.loc[frame["source"] == setup.model, "n"].max())
     return (
-        f"Score against the number of dropped sublayers or blocks, {count} items per task, greedy, band: 95 "
-        "% Wilson interval, dotted: chance. Left two: the answer is written out (few-shot, exact match); "
-        "right two: chosen among options by likelihood. The tasks are small ones that this model can do "
+        "Score against the number of dropped sublayers or blocks; band: 95 % Wilson interval, dotted: "
+        f"chance. Left two: the answer is written out (greedy, few-shot, exact match, {setup.profile.items} "
+        "items each); right two: chosen among options by likelihood "
+        f"({setup.profile.choice_items} items each). The tasks are small ones that this model can do "
         "when dense. Below: the paper's Qwen2.5-7B-Instruct on HumanEval, GSM8K, HellaSwag and MMLU, "
         "digitised; of its 28 layers 8 are 29 %, of this model's 30 they are 27 %."
     )
@@ -158,9 +158,9 @@ def draw_pair(frame: pd.DataFrame) -> Canvas:
 def caption_pair(frame: pd.DataFrame, setup: Setup) -> str:
     """What is shown and how it differs from the paper's figure."""
     return (
-        f"The same facts asked in two ways ({int(frame['n'].max())} items each): choose the capital among "
-        "four, or write it. Band: 95 % Wilson interval; dotted: chance. The paper's figure 10 repeats its "
-        "figure 1 on Llama-3-8B and Qwen3-4B (values not published); here a matched pair takes its place, "
+        f"The same facts asked in two ways: choose the capital among four ({setup.profile.choice_items} "
+        f"items), or write it ({setup.profile.items} items). Band: 95 % Wilson interval; dotted: chance. "
+        "The paper's figure 10 repeats its figure 1 on Llama-3-8B and Qwen3-4B (values not published); here a matched pair takes its place, "
         "and --model repeats both figures on another model."
     )
 
@@ -225,9 +225,9 @@ def caption_sparse(frame: pd.DataFrame, setup: Setup, words: str) -> str:
     count, length = setup.profile.calibration
     return (
         f"Scores after {words} pruning of all linear maps inside the layers (calibrated on {count} x "
-        f"{length} tokens of shipped text), {int(frame['n'].max())} items per task, bars: 95 % Wilson "
-        "interval. Left two tasks are written, right two chosen. The paper shows GSM8K and HellaSwag on 7B "
-        "and 8B models, calibrated on 128 C4 sequences; values not published. This dense model is a "
+        f"{length} tokens of shipped text); bars: 95 % Wilson interval. Left two tasks are written "
+        f"({setup.profile.items} items each), right two chosen ({setup.profile.choice_items}). The paper "
+        "shows GSM8K and HellaSwag on 7B and 8B models, calibrated on 128 C4 sequences; values not published. This dense model is a "
         "dequantised 4-bit file and far smaller: expect it to lose more."
     )
 

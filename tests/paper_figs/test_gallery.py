@@ -53,17 +53,16 @@ def context(tmp_path_factory) -> Context:
 def instant_answers(monkeypatch):
     """Task answers without the evaluation harness, which has tests of its own and takes minutes."""
 
-    def evaluate(lm, specs, tasks, **_):
-        random = np.random.default_rng(0)
-        for spec in ("dense", *specs):
-            rows = [
-                {"task": task, "item": item, "prediction": str(item), "correct": float(random.random() < 0.7)}
-                for task in tasks
-                for item in range(10)
-            ]
-            yield pd.DataFrame(rows).assign(model=lm.name, spec=spec)
+    def answer(lm, spec, tasks, *_):
+        random = np.random.default_rng(len(spec))
+        rows = [
+            {"task": task, "item": item, "prediction": str(item), "correct": float(random.random() < 0.7)}
+            for task in tasks
+            for item in range(10)
+        ]
+        return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
 
-    monkeypatch.setattr("paper_figs.scores.evaluate", evaluate)
+    monkeypatch.setattr("paper_figs.scores.answer", answer)
 
 
 @pytest.mark.parametrize("name", list(FIGURES))

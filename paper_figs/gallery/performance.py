@@ -160,8 +160,8 @@ def caption_pair(frame: pd.DataFrame, setup: Setup) -> str:
     return (
         f"The same facts asked in two ways: choose the capital among four ({setup.profile.choice_items} "
         f"items), or write it ({setup.profile.items} items). Band: 95 % Wilson interval; dotted: chance. "
-        "The paper's figure 10 repeats its figure 1 on Llama-3-8B and Qwen3-4B (values not published); here a matched pair takes its place, "
-        "and --model repeats both figures on another model."
+        "The paper's figure 10 repeats its figure 1 on Llama-3-8B and Qwen3-4B (values not published); "
+        "here a matched pair takes its place, and --model repeats both figures on another model."
     )
 
 
@@ -227,8 +227,8 @@ def caption_sparse(frame: pd.DataFrame, setup: Setup, words: str) -> str:
         f"Scores after {words} pruning of all linear maps inside the layers (calibrated on {count} x "
         f"{length} tokens of shipped text); bars: 95 % Wilson interval. Left two tasks are written "
         f"({setup.profile.items} items each), right two chosen ({setup.profile.choice_items}). The paper "
-        "shows GSM8K and HellaSwag on 7B and 8B models, calibrated on 128 C4 sequences; values not published. This dense model is a "
-        "dequantised 4-bit file and far smaller: expect it to lose more."
+        "shows GSM8K and HellaSwag on 7B and 8B models, calibrated on 128 C4 sequences; values not "
+        "published. This dense model is a dequantised 4-bit file and far smaller: expect it to lose more."
     )
 
 

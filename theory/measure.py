@@ -10,12 +10,12 @@ from torch import Tensor
 
 from theory.drift import Drift
 from theory.rows import Arena, Pair, row_chunks
-from theory.rows_careful import Columns, careful_rows
+from theory.rows_careful import GROUPS, Columns
 from theory.rows_fast import fast_columns, fast_sums
 from theory.rows_small import LARGEST_STEP, small_columns, small_sums
 from theory.validation import check_options, check_pair, check_size
 
-# Columns, and a mask of the rows to measure with more care, from the sums over the vocabulary and its size.
+# Columns, and the mask of :meth:`theory.rows_fast.Doubt.rows`, from sums over the vocabulary and its size.
 Finish = Callable[[Columns, int], tuple[Columns, Tensor]]
 
 
@@ -74,27 +74,29 @@ def _columns(z: Tensor, z_perturbed: Tensor, temperature: float) -> Columns:
         arena.rewind()
         pair = Pair(z[rows], z_perturbed[rows], temperature, arena)
         x = pair.centred_delta()
-        if x.numel() and max(x.amax().item(), -x.amin().item()) <= LARGEST_STEP:
+        extremes = x.amin(-1), x.amax(-1)
+        if x.numel() and max(-extremes[0].min().item(), extremes[1].max().item()) <= LARGEST_STEP:
             ways[small_columns].append((rows, small_sums(pair, x)))
         else:
-            ways[fast_columns].append((rows, fast_sums(pair, x)))
+            ways[fast_columns].append((rows, fast_sums(pair, x, extremes)))
     places = torch.arange(z.shape[0], device=z.device)
     parts = [_finished(finish, parts, places, z.shape[-1]) for finish, parts in ways.items() if parts]
     order = torch.cat([at for at, _ in parts]).argsort()
     columns = {name: torch.cat([part[name] for _, part in parts])[order] for name in parts[0][1]}
-    doubtful = columns.pop("doubtful").nonzero().squeeze(-1)
-    for rows in row_chunks(z[: len(doubtful)]) if len(doubtful) else ():
-        arena.rewind()
-        at = doubtful[rows]
-        for name, values in careful_rows(Pair(z[at], z_perturbed[at], temperature, arena)).items():
-            columns[name][at] = values
+    for group, doubtful in zip(GROUPS.values(), columns.pop("doubtful").unbind(-1), strict=True):
+        places = doubtful.nonzero().squeeze(-1)
+        for rows in row_chunks(z[: len(places)]) if len(places) else ():
+            arena.rewind()
+            at = places[rows]
+            for name, values in group(Pair(z[at], z_perturbed[at], temperature, arena)).items():
+                columns[name][at] = values
     return columns
 
 
 def _finished(
     finish: Finish, chunks: list[tuple[slice, Columns]], places: Tensor, vocabulary: int
 ) -> tuple[Tensor, Columns]:
-    """The rows of these chunks and their columns, with one more that marks the doubtful rows."""
+    """The rows of these chunks and their columns, with the mask of what is doubtful as one more."""
     sums = {name: torch.cat([part[name] for _, part in chunks]) for name in chunks[0][1]}
     columns, doubtful = finish(sums, vocabulary)
     return torch.cat([places[rows] for rows, _ in chunks]), columns | {"doubtful": doubtful}

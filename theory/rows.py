@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -12,6 +13,7 @@ from theory.stable import dot, two_difference
 
 # Elements per chunk: a dozen float64 temporaries of this size stay in a core's share of the cache.
 CHUNK = 2**16
+LOG2E = math.log2(math.e)
 
 
 class Arena:
@@ -25,14 +27,14 @@ class Arena:
         """Take all buffers back."""
         self._lent = 0
 
-    def like(self, model: Tensor) -> Tensor:
-        """An uninitialised float64 tensor of the shape of ``model``, for use as ``out=``."""
+    def like(self, model: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+        """An uninitialised tensor of the shape of ``model``, for use as ``out=``."""
         if self._lent == len(self._buffers):
             self._buffers.append(torch.empty(model.numel(), dtype=torch.float64, device=model.device))
         if self._buffers[self._lent].numel() < model.numel():
             self._buffers[self._lent] = torch.empty(model.numel(), dtype=torch.float64, device=model.device)
         self._lent += 1
-        return self._buffers[self._lent - 1][: model.numel()].view(model.shape)
+        return self._buffers[self._lent - 1].view(dtype)[: model.numel()].view(model.shape)
 
 
 class Softmax:
@@ -51,12 +53,14 @@ class Softmax:
         ``(rows,)`` largest less second largest y; inf if V = 1.
     """
 
-    def __init__(self, logits: Tensor, temperature: float, arena: Arena) -> None:
-        largest, self.top = logits.max(-1, keepdim=True)
-        self.y = divided(torch.sub(logits, largest, out=arena.like(logits)), temperature)
-        self.y.scatter_(-1, self.top, -torch.inf)
+    def __init__(self, logits: Tensor, temperature: float, arena: Arena, room: Tensor | None = None) -> None:
+        """``room`` may lend a float64 buffer that becomes ``weights``."""
+        self.top = first_largest(logits)
+        self.y = torch.sub(logits, logits.gather(-1, self.top), out=arena.like(logits))
+        divided(self.y, temperature).scatter_(-1, self.top, -torch.inf)
         self.margin = -self.y.amax(-1)
-        self.weights = torch.exp(self.y, out=arena.like(logits))
+        room = arena.like(logits) if room is None else room
+        self.weights = torch.mul(self.y, LOG2E, out=room).exp2_()  # exp takes three times longer
         self.rest = self.weights.sum(-1, keepdim=True)
         self.y.scatter_(-1, self.top, 0.0)
         self.weights.scatter_(-1, self.top, 1.0)
@@ -88,7 +92,15 @@ class Softmax:
 
 
 class Pair:
-    """Dense and perturbed logits ``(rows, V)`` at temperature T, and their difference."""
+    """Dense and perturbed logits ``(rows, V)`` at temperature T, and their difference.
+
+    Attributes
+    ----------
+    step, step_rest
+        z' - z as an unevaluated sum that is exact in float64; ``step_rest`` is None where it is zero.
+    room
+        ``(rows, 5, V)`` with ``dense.weights`` first, and room for four more.
+    """
 
     def __init__(
         self, logits: Tensor, perturbed: Tensor, temperature: float, arena: Arena | None = None
@@ -96,9 +108,22 @@ class Pair:
         self.arena = arena or Arena()
         self.z, self.z_perturbed = (self.arena.like(side).copy_(side) for side in (logits, perturbed))
         self.temperature = temperature
-        self.dense = Softmax(self.z, temperature, self.arena)
+        self.room = self.arena.like(self.z.unsqueeze(1).expand(-1, 5, -1))
+        self.dense = Softmax(self.z, temperature, self.arena, self.room[:, 0])
+        self.step = torch.sub(self.z_perturbed, self.z, out=self.arena.like(self.z))
+        self.step_rest = self._step_rest((logits, perturbed))
+
+    def _step_rest(self, sides: tuple[Tensor, Tensor]) -> Tensor | None:
+        if all(side.dtype != torch.float64 for side in sides) and _fit_in_float64(sides, self.arena):
+            return None
         room = (self.arena.like(self.z), self.arena.like(self.z), self.arena.like(self.z))
-        self.difference = two_difference(self.z_perturbed, self.z, room)
+        low = two_difference(self.z_perturbed, self.z, room)[1]
+        return low if bool(low.any()) else None
+
+    @property
+    def difference(self) -> tuple[Tensor, Tensor]:
+        """``step`` and ``step_rest``, zeros where that is None."""
+        return self.step, torch.zeros_like(self.step) if self.step_rest is None else self.step_rest
 
     @cached_property
     def perturbed(self) -> Softmax:
@@ -107,26 +132,56 @@ class Pair:
 
     def delta_from(self, place: Tensor) -> Tensor:
         """delta - delta[place], exact but for the last rounding; ``place`` is ``(rows, 1)``."""
-        high, low = self.difference
-        return self._delta_less(high.gather(-1, place), low.gather(-1, place))
+        low = self.step_rest
+        return self._delta_less(self.step.gather(-1, place), None if low is None else low.gather(-1, place))
 
-    def _delta_less(self, centre_high: Tensor, centre_low: Tensor) -> Tensor:
-        high, low = self.difference
-        result = torch.sub(high, centre_high, out=self.arena.like(high))
-        return divided(result.add_(low).sub_(centre_low), self.temperature)
+    def _delta_less(self, centre: Tensor, centre_rest: Tensor | None) -> Tensor:
+        result = torch.sub(self.step, centre, out=self.arena.like(self.step))
+        if self.step_rest is not None:
+            result.add_(self.step_rest)
+        if centre_rest is not None:
+            result.sub_(centre_rest)
+        return divided(result, self.temperature)
 
     def centred_delta(self) -> Tensor:
         """delta less its value at p's heaviest token, or less its mean under p where none has half the mass.
 
         Either way E_p e^x stays above one half, and small differences between heavy tokens stay exact.
         """
-        high, low = self.difference
-        centre_high, centre_low = high.gather(-1, self.dense.top), low.gather(-1, self.dense.top)
+        top, rest = self.dense.top, self.step_rest
+        centre = self.step.gather(-1, top)
+        centre_rest = None if rest is None else rest.gather(-1, top)
         heavy = self.dense.rest <= 1
-        from_top = torch.sub(high, centre_high, out=self.arena.like(high))
-        mean = dot(self.dense.weights, from_top).unsqueeze(-1) / (1 + self.dense.rest)
-        centre_high = torch.where(heavy, centre_high, centre_high + mean)
-        return self._delta_less(centre_high, torch.where(heavy, centre_low, 0.0))
+        if not bool(heavy.all()):
+            mean = dot(self.dense.weights, self.step).unsqueeze(-1) / (1 + self.dense.rest)
+            # Within the range despite rounding: a shift common to all logits must leave exactly nothing.
+            mean = mean.clamp(self.step.amin(-1, keepdim=True), self.step.amax(-1, keepdim=True))
+            centre = torch.where(heavy, centre, mean)
+            centre_rest = None if centre_rest is None else torch.where(heavy, centre_rest, 0.0)
+        return self._delta_less(centre, centre_rest)
+
+
+def first_largest(values: Tensor) -> Tensor:
+    """Places ``(rows, 1)`` of the largest of ``(rows, V)``, the first one where several tie."""
+    width = 256  # amax is fast, argmax is not: look for the block first
+    if values.shape[-1] % width:
+        return values.max(-1, keepdim=True).indices
+    blocks = values.reshape(len(values), values.shape[-1] // width, width)
+    block = blocks.amax(-1).max(-1, keepdim=True).indices
+    inside = (
+        blocks.gather(1, block.unsqueeze(-1).expand(-1, -1, width)).squeeze(1).max(-1, keepdim=True).indices
+    )
+    return block * width + inside
+
+
+def _fit_in_float64(sides: tuple[Tensor, Tensor], arena: Arena) -> bool:
+    """Whether all differences of these logits are float64 numbers: no bits lie more than 53 apart."""
+    if not sides[0].numel():
+        return True
+    sizes = [torch.abs(side, out=arena.like(side, side.dtype)) for side in sides]
+    least = min(float(size.amin()) for size in sizes)
+    most = max(float(size.amax()) for size in sizes)
+    return most <= least * 2.0**51 * torch.finfo(sides[0].dtype).eps
 
 
 def divided(values: Tensor, temperature: float) -> Tensor:

@@ -7,6 +7,8 @@ over the rows for which its shortcuts would lose digits.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor
 
@@ -27,7 +29,10 @@ Columns = dict[str, Tensor]
 
 def careful_rows(pair: Pair) -> Columns:
     """All measured columns of ``(rows, V)`` logits; each is ``(rows,)``."""
-    return _divergences(pair) | shape_columns(pair) | _spread(pair) | _logit_vectors(pair)
+    columns: Columns = {}
+    for group in GROUPS.values():
+        columns |= group(pair)
+    return columns
 
 
 def _divergences(pair: Pair) -> Columns:
@@ -84,32 +89,36 @@ def shape_columns(pair: Pair) -> Columns:
     }
 
 
-def _spread(pair: Pair) -> Columns:
-    """Range and variances of delta; each variance is taken about the heaviest token of its own weights."""
-    y, both = pair.dense.y, _summed_exponents(pair)
+def _range(pair: Pair) -> Columns:
+    """Where the extremes of delta lie, and how peaked p and its escort are."""
     anchored = pair.delta_from(pair.dense.top)
     above_least = pair.delta_from(anchored.argmin(-1, keepdim=True))
     below_most = pair.delta_from(anchored.argmax(-1, keepdim=True)).neg_()
-    p, q = pair.dense.probs, pair.perturbed.probs
+    log_p, log_q = pair.dense.log_probs, pair.perturbed.log_probs
+    columns = {
+        "oscillation": above_least.amax(-1),
+        "rho_plus": log_mean_exp(log_q, below_most, log_p).squeeze(-1),
+        "rho_minus": log_mean_exp(log_p, above_least, log_q).squeeze(-1),
+    }
+    for name, weights in (("p", pair.dense.probs), ("r", torch.softmax(2 * pair.dense.y, -1))):
+        columns[f"low_{name}"] = 0.0 - dot(weights, above_least)
+        columns[f"high_{name}"] = dot(weights, below_most)
+        columns[f"gini_{name}"] = dot(weights, weights)
+    return columns
+
+
+def _variances(pair: Pair) -> Columns:
+    """Variances of delta, each taken about the heaviest token of its own weights."""
+    y, both = pair.dense.y, _summed_exponents(pair)
     weights = {
-        "p": p,
-        "q": q,
+        "p": pair.dense.probs,
+        "q": pair.perturbed.probs,
         "r": torch.softmax(2 * y, -1),
         "w": torch.softmax(both, -1),
         "g": torch.softmax(0.5 * both, -1),
         "u": torch.full_like(y, 1 / y.shape[-1]),
     }
-    columns = {f"var_{name}": _variance(pair, weight) for name, weight in weights.items()}
-    for name in ("p", "r"):
-        columns[f"low_{name}"] = 0.0 - dot(weights[name], above_least)
-        columns[f"high_{name}"] = dot(weights[name], below_most)
-        columns[f"gini_{name}"] = dot(weights[name], weights[name])
-    log_p, log_q = pair.dense.log_probs, pair.perturbed.log_probs
-    return columns | {
-        "oscillation": above_least.amax(-1),
-        "rho_plus": log_mean_exp(log_q, below_most, log_p).squeeze(-1),
-        "rho_minus": log_mean_exp(log_p, above_least, log_q).squeeze(-1),
-    }
+    return {f"var_{name}": _variance(pair, weight) for name, weight in weights.items()}
 
 
 def _summed_exponents(pair: Pair) -> Tensor:
@@ -138,3 +147,13 @@ def _logit_vectors(pair: Pair) -> Columns:
         "parallel": raw.parallel,
         "norm_sq": raw.norm_sq,
     }
+
+
+GROUPS: Mapping[str, Callable[[Pair], Columns]] = {
+    "divergences": _divergences,
+    "shape": shape_columns,
+    "range": _range,
+    "variances": _variances,
+    "vectors": _logit_vectors,
+}
+"""The columns by what they share; a row is recomputed only in the groups that lost digits."""

@@ -14,7 +14,7 @@ import mpmath
 import torch
 from torch import Tensor
 
-from theory.rows import Pair
+from theory.rows import Pair, first_largest
 from theory.rows_careful import Columns
 from theory.rows_fast import (
     WIDEST_SPREAD,
@@ -55,7 +55,7 @@ def small_sums(pair: Pair, x: Tensor) -> Columns:
     """
     weights, y, mass = pair.dense.weights, pair.dense.y, 1 + pair.dense.rest
     x.sub_(dot(weights, x).unsqueeze(-1) / mass)
-    sums = vector_sums(pair, x)
+    sums = vector_sums(pair, x) | {"least": x.amin(-1), "most": x.amax(-1)}
     powers = _powers(pair, x, _order(torch.maximum(-sums["least"], sums["most"])))
     spare = pair.arena.like(x)
     moments = _moments(powers, weights, mass)
@@ -71,13 +71,13 @@ def small_sums(pair: Pair, x: Tensor) -> Columns:
         "escort_mass": escort_mass.squeeze(-1),
         "fourth": fourth,
         "tv": 0.5 * dot(weights, log_ratio.expm1_().abs_()) / mass.squeeze(-1),
-        "top1_agree": (pair.z_perturbed.argmax(-1, keepdim=True) == pair.dense.top).squeeze(-1),
+        "top1_agree": (first_largest(pair.z_perturbed) == pair.dense.top).squeeze(-1),
         "lowest": y.amin(-1),
     }
 
 
 def small_columns(sums: Columns, vocabulary: int) -> tuple[Columns, Tensor]:
-    """All measured columns, each ``(rows,)``, and a mask of the rows that lost digits to cancellation."""
+    """All measured columns, each ``(rows,)``, and what lost digits to cancellation: :meth:`Doubt.rows`."""
     doubt = Doubt(sums["lowest"] > -WIDEST_SPREAD)
     moments, escort = sums["moments"], sums["escort_moments"]
     least, most, mean_r = sums["least"], sums["most"], escort[:, 1]
@@ -87,8 +87,8 @@ def small_columns(sums: Columns, vocabulary: int) -> tuple[Columns, Tensor]:
         "oscillation": most - least,
         "low_p": least,
         "high_p": most,
-        "low_r": doubt.check(least - mean_r, least.abs()),
-        "high_r": doubt.check(most - mean_r, most.abs()),
+        "low_r": doubt.check("range", least - mean_r, least.abs()),
+        "high_r": doubt.check("range", most - mean_r, most.abs()),
         "var_p": moments[:, 2],
         "var_q": _variance(moments, 1.0, doubt),
         "var_r": _variance(escort, 0.0, doubt),
@@ -128,7 +128,7 @@ def _variance(moments: Tensor, tilt: float, doubt: Doubt) -> Tensor:
     """Variance of x under weights proportional to e^(tilt x) times those of the moments."""
     mass = _tilted(moments, 0, tilt)
     mean, square = _tilted(moments, 1, tilt) / mass, _tilted(moments, 2, tilt) / mass
-    return doubt.check(square - mean * mean, square)
+    return doubt.check("variances", square - mean * mean, square)
 
 
 def _divergences(moments: Tensor) -> Columns:

@@ -19,12 +19,14 @@ _JS_SERIES = tuple(1.0 / ((k + 1) * (2 * k + 1)) for k in range(14))
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """Dot products over the last axis of two ``(rows, V)`` tensors, ``(rows,)``."""
     if a.shape[0] == 1:  # without a temporary, which batches of such products would be too slow for
-        return torch.matmul(a.unsqueeze(-2), b.unsqueeze(-1)).reshape(1)
+        return torch.dot(a[0], b[0]).unsqueeze(0)
     return torch.linalg.vecdot(a, b)
 
 
 def dots(a: Tensor, b: Tensor) -> Tensor:
     """Dot products ``(rows, k)`` of each of the k in ``(rows, k, V)`` with ``(rows, V)``."""
+    if a.shape[0] == 1:
+        return torch.mv(a[0], b[0]).unsqueeze(0)
     # The vector comes first: the other order is several times slower where there are many rows.
     return torch.matmul(b.unsqueeze(-2), a.mT).squeeze(-2)
 
@@ -88,9 +90,8 @@ def log_mean_exp(log_p: Tensor, x: Tensor, log_q: Tensor) -> Tensor:
     """
     p = torch.exp(log_p)
     terms = torch.expm1(x.clamp(max=1.0)).mul_(p)
-    large = x >= 1
-    if bool(large.any()):
-        terms[large] = torch.exp(log_p[large] + x[large]) - p[large]
+    if bool((x >= 1).any()):
+        terms = choose(below(-x, -1.0), torch.exp(log_p + x).sub_(p), terms)
     excess = terms.sum(-1, keepdim=True)
     far = (x + log_p - log_q).gather(-1, log_p.argmax(-1, keepdim=True))
     return torch.where(excess.abs() < 0.5, torch.log1p(excess.clamp(-0.5, 0.5)), far)

@@ -54,6 +54,8 @@ def check_temperature(temperature: float) -> float:
 def check_size(temperature: float, *logits: Tensor) -> float:
     """:func:`check_temperature`, and ValueError if logits/T would leave the range that can be squared."""
     value = check_temperature(temperature)
+    if value >= 1:  # finite logits are at most LARGEST_MAGNITUDE in size already
+        return value
     largest = max((float(t.detach().abs().max()) for t in logits if t.numel()), default=0.0)
     if largest > LARGEST_MAGNITUDE * value:
         least = largest / LARGEST_MAGNITUDE

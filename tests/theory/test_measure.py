@@ -16,7 +16,7 @@ from tests.theory import oracle
 from tests.theory.adversarial import DTYPES, pairs
 from tests.theory.instances import instance
 from theory import Drift, measure
-from theory.rows import Pair
+from theory.rows import Pair, first_largest
 from theory.rows_careful import careful_rows
 from theory.rows_fast import fast_rows
 
@@ -98,7 +98,8 @@ def test_both_ways_of_computing_a_row_agree(scale: float) -> None:
     generator = torch.Generator().manual_seed(0)
     logits = 3 * torch.randn(8, 3000, generator=generator, dtype=torch.float64)
     perturbed = logits + scale * torch.randn(8, 3000, generator=generator, dtype=torch.float64)
-    fast, doubtful = fast_rows(Pair(logits, perturbed, 1.0))
+    fast, doubts = fast_rows(Pair(logits, perturbed, 1.0))
+    doubtful = doubts.any(-1)
     careful = careful_rows(Pair(logits, perturbed, 1.0))
     assert set(fast) == set(careful)
     if scale >= 0.03:
@@ -110,6 +111,31 @@ def test_both_ways_of_computing_a_row_agree(scale: float) -> None:
         torch.testing.assert_close(
             fast[name][sound], values[sound], rtol=TOLERANCE, atol=1e-15 * (name == "parallel")
         )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_long_rows_whose_mass_moves_away(seed: int) -> None:
+    """Mass far from where delta is centred: variances there are small differences of large squares."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(64, 1, generator=generator)
+
+    logits = uniform(0.1, 6) * torch.randn(64, 3000, generator=generator)
+    logits[:, :1] += uniform(-40, 40).clamp(min=0)
+    perturbed = logits + 10 ** uniform(-5, 1.5) * torch.randn(64, 3000, generator=generator)
+    perturbed[:, 1:2] += uniform(-60, 60).clamp(min=0)
+    drift, careful = measure(logits, perturbed), careful_rows(Pair(logits, perturbed, 1.0))
+    for name, values in careful.items():
+        torch.testing.assert_close(
+            getattr(drift, name), values, rtol=TOLERANCE, atol=1e-15 * (name == "parallel"), msg=name
+        )
+
+
+@pytest.mark.parametrize("width", [1, 2, 256, 300, 1024])
+def test_first_largest(width: int) -> None:
+    values = torch.randint(0, 5, (40, width), generator=torch.Generator().manual_seed(0)).double()
+    assert first_largest(values).squeeze(-1).tolist() == [row.index(max(row)) for row in values.tolist()]
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1e-4, 0.3])

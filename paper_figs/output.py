@@ -74,6 +74,12 @@ def _save(canvas: Canvas, title: str, png: Path, pdf: Path) -> None:
         vector.print_pdf(partial, metadata={"Title": title, "CreationDate": None})
 
 
+def _run(setup: Setup, provenance: dict[str, Any]) -> str:
+    """The sentence about models, seed and sizes that ends every caption."""
+    models = " and ".join(provenance["models"])
+    return f"{f'Model {models}, seed' if models else 'Seed'} {setup.seed}, {setup.profile.name} profile."
+
+
 def write(
     figure: Figure, frame: pd.DataFrame, setup: Setup, provenance: dict[str, Any], folder: Path
 ) -> list[Path]:
@@ -86,7 +92,7 @@ def write(
     sidecar = {
         "id": figure.id,
         "title": figure.title,
-        "caption": figure.caption(frame, setup),
+        "caption": f"{figure.caption(frame, setup)} {_run(setup, provenance)}",
         "findings": findings(figure, frame),
         "provenance": provenance
         | {

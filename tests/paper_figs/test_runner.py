@@ -16,7 +16,7 @@ def test_four_files_and_what_they_say(figure, context, tmp_path):
     assert (tmp_path / "small.pdf").read_bytes().startswith(b"%PDF")
     assert len(pd.read_csv(tmp_path / "small.csv")) == 3
     sidecar = json.loads((tmp_path / "small.json").read_text())
-    assert sidecar["caption"] == "3 rows, seed 0."
+    assert sidecar["caption"] == "3 rows, seed 0. Seed 0, quick profile."
     assert sidecar["findings"][0]["verdict"] == "holds"
     assert sidecar["provenance"]["setup"]["profile"]["name"] == "quick"
 

@@ -29,11 +29,13 @@ def final_hidden(lm: LanguageModel, tokens: Tensor, batch_size: int = 16) -> Ten
 
 
 def read(lm: LanguageModel, tokens: Tensor) -> Any:
-    """The model's cache after a text ``(L,)``; None for no text."""
+    """The cache after a text ``(L,)``; None for no text and for models whose cache serves one text only."""
     if not len(tokens):
         return None
     with torch.inference_mode():
-        return _backbone(lm)(input_ids=tokens.unsqueeze(0).to(lm.device), use_cache=True).past_key_values
+        output = _backbone(lm)(input_ids=tokens.unsqueeze(0).to(lm.device), use_cache=True)
+    cache = getattr(output, "past_key_values", None)
+    return cache if hasattr(cache, "batch_repeat_interleave") else None
 
 
 def hidden_after(lm: LanguageModel, memory: Any, tokens: Tensor) -> Tensor:

@@ -83,8 +83,9 @@ def generated_hidden(lm: LanguageModel, samples: Samples) -> tuple[Tensor, Tenso
     live = steps < (samples.lengths - samples.prompt_lengths).unsqueeze(1)
     row, step = live.nonzero(as_tuple=True)
     parts: dict[int, Tensor] = {}
-    for rows, shared in _groups(samples):
-        memory = read(lm, samples.tokens[rows[0], :shared])
+    for rows, common in _groups(samples):
+        memory = read(lm, samples.tokens[rows[0], :common])
+        shared = 0 if memory is None else common
         # Rows of like length share a batch, cut to its longest: little padding to compute.
         order = rows[samples.lengths[rows].argsort()]
         longest = int(samples.lengths[rows].max()) - shared

@@ -3,16 +3,20 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 from typer.testing import CliRunner
 
 from real.cli import app
+from real.divergence import first_divergence_table
 from real.forecast import Forecast, default_prompts, forecast, reference
 from real.load import LanguageModel
 from real.prompting import encode_prompt
+from real.retrieval import first_certain, retrieval_probe
 from real.sample import sample
 from real.stepwise import dense_pass, score_variant
 from real.texts import passages
@@ -110,6 +114,42 @@ def test_greedy_prefix_is_where_free_running_greedy_text_departs(
         one, two = dense.continuation(row), own.continuation(row)
         n = min(len(one), len(two))
         assert predicted == int((one[:n] == two[:n]).long().cumprod(0).sum())
+
+
+def test_first_divergences_are_a_distribution(found: dict[str, Forecast]) -> None:
+    for one in found.values():
+        table = first_divergence_table(one)
+        assert table["first"].tolist() == [1, 2, 3, 5, 0]
+        assert table["last"].tolist() == [1, 2, 4, 6, 0]
+        for way in ("greedy", "shared_noise", "best_coupling"):
+            assert table[way].sum() == pytest.approx(1)
+            assert (table[way] >= -1e-9).all()
+        departed = int((one.greedy.identical < one.greedy.length).sum())
+        assert table["greedy"].iloc[:-1].sum() == pytest.approx(departed / 3)
+    assert first_divergence_table(found["attn:0"])["greedy"].iloc[-1] == 1
+
+
+def test_no_coupling_beats_the_best_one(found: dict[str, Forecast]) -> None:
+    """Every sample's weight under shared noise is at most min(1, q/p), so the means are ordered too."""
+    for one in found.values():
+        assert bool((one.shared_noise.mean[1:] <= one.survival.mean[:-1] + 1e-9).all())
+    assert bool((found["attn:1"].shared_noise.mean < 1).all())
+
+
+def test_a_certain_first_document_stays_first(tiny_lm: LanguageModel) -> None:
+    dense = retrieval_probe(tiny_lm)
+    for spec in ("int8", "attn:1"):
+        with variant(tiny_lm, spec) as other:
+            moved = retrieval_probe(other)
+        certain = first_certain(dense, moved)
+        first, then = (
+            (normalize(probe.queries, dim=-1) @ normalize(probe.documents, dim=-1).T).argmax(1)
+            for probe in (dense, moved)
+        )
+        assert bool((first == then)[certain].all())
+    assert bool(first_certain(dense, dense).all())
+    tiny_move = replace(dense, queries=dense.queries * (1 + 1e-9), documents=dense.documents + 1e-9)
+    assert bool(first_certain(dense, tiny_move).any())
 
 
 def test_verdicts_follow_their_rules(found: dict[str, Forecast]) -> None:

@@ -7,9 +7,10 @@ from real.coupled import identical_prefix
 from real.decode import common_prefix
 from real.load import LanguageModel
 from real.sample import Samples, sample
-from real.score import final_hidden, head_logits
+from real.score import final_hidden, head_logits, hidden_after, read
 from real.stepwise import dense_pass, generated_hidden, greedy_prefix, score_variant
 from real.variants import variant
+from tests.real.families import CONFIGS, language_model, some_tokens
 from theory import gumbel_flip
 from theory.sequences import survival_weights
 
@@ -122,3 +123,24 @@ def test_couplings_fit_the_text(tiny_lm: LanguageModel) -> None:
         identical_prefix(tiny_lm, greedy, "maximal")
     with pytest.raises(ValueError, match="dense must be greedy text"):
         greedy_prefix(tiny_lm, drawn, tiny_lm)
+
+
+def test_a_model_without_a_cache_to_share_reads_every_text_whole() -> None:
+    lm = language_model("mamba")
+    tokens = torch.cat([some_tokens(1, 1, 9).expand(2, -1), some_tokens(2, 2, 4)], dim=1)
+    ends = torch.tensor([10, 10]), torch.tensor([13, 13])
+    samples = Samples(tokens, *ends, torch.arange(2), temperature=1.0, seed=0)
+    hidden, _, _ = generated_hidden(lm, samples)
+    torch.testing.assert_close(hidden, whole_texts(lm, samples), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, residual) in CONFIGS.items() if residual is not None])
+def test_a_beginning_read_once_serves_every_architecture(name: str) -> None:
+    """Also with attention windows (of 8 tokens here) shorter than the beginning."""
+    lm = language_model(name)
+    beginning = some_tokens(1, 1, 12)[0]
+    rows = torch.cat([beginning.expand(3, -1), some_tokens(2, 3, 5)], dim=1)
+    memory = read(lm, beginning)
+    for _ in range(2):  # the memory is not used up
+        hidden = hidden_after(lm, memory, rows[:, 12:])
+        torch.testing.assert_close(hidden, final_hidden(lm, rows)[:, 12:], rtol=1e-4, atol=1e-4)

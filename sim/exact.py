@@ -7,7 +7,7 @@ The columns are computed from the definitions in time linear in the vocabulary, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
@@ -38,29 +38,44 @@ class ExactDraw:
         lost = 2 * spread / temperature / math.log(10) + 4 * max(0.0, -math.log10(smallest / temperature))
         self._known: dict[str, Number] = {}
         self.digits = min(MAX_DIGITS, DIGITS + int(lost))
-        with mpmath.workdps(self.digits):
-            t = mpf(temperature)
-            self.z = [mpf(x) for x in logits]
-            self.changed = [mpf(x) for x in perturbed]
-            self.temperature = t
-            self.delta = [(y - x) / t for x, y in zip(self.z, self.changed, strict=True)]
+        self._floats = list(logits), list(perturbed)
+        self.temperature = mpf(temperature)
+
+    # Numbers of this precision are large objects: of a whole vocabulary only p and q are kept.
+
+    @property
+    def z(self) -> list[Number]:
+        return [mpf(x) for x in self._floats[0]]
+
+    @property
+    def changed(self) -> list[Number]:
+        return [mpf(x) for x in self._floats[1]]
+
+    @property
+    def delta(self) -> list[Number]:
+        return [(mpf(y) - mpf(x)) / self.temperature for x, y in zip(*self._floats, strict=True)]
 
     @cached_property
     def p(self) -> list[Number]:
-        return _normalised([mpmath.exp(x / self.temperature) for x in _anchored(self.z)])
+        return self._softmax(self._floats[0])
 
     @cached_property
     def q(self) -> list[Number]:
-        return _normalised([mpmath.exp(x / self.temperature) for x in _anchored(self.changed)])
+        return self._softmax(self._floats[1])
 
-    @cached_property
-    def log_ratio(self) -> list[Number]:
-        return [mpmath.log(b / a) for a, b in zip(self.p, self.q, strict=True)]
+    def _softmax(self, logits: Sequence[float]) -> list[Number]:
+        top = mpf(max(logits))
+        return _normalised([mpmath.exp((mpf(x) - top) / self.temperature) for x in logits])
+
+    @property
+    def log_ratio(self) -> Iterator[Number]:
+        return (mpmath.log(b / a) for a, b in zip(self.p, self.q, strict=True))
 
     def column(self, name: str) -> Number:
         """Column ``name`` of ``Drift``."""
         if name not in self._known:
-            self._known[name] = _COLUMNS[name](self)
+            with mpmath.workdps(self.digits):
+                self._known[name] = _COLUMNS[name](self)
         return self._known[name]
 
     def _power(self, dense: Number, perturbed: Number) -> list[Number]:
@@ -119,14 +134,12 @@ def _columns(draw: ExactDraw, names: Sequence[str]) -> dict[str, Number]:
     return {name: draw.column(name) for name in names}
 
 
-def _anchored(values: list[Number]) -> list[Number]:
-    top = max(values)
-    return [x - top for x in values]
-
-
 def _normalised(weights: list[Number]) -> list[Number]:
+    """In place."""
     total = mpmath.fsum(weights)
-    return [w / total for w in weights]
+    for k, weight in enumerate(weights):
+        weights[k] = weight / total
+    return weights
 
 
 def _mean(weights: list[Number], values: list[Number]) -> Number:
@@ -223,5 +236,5 @@ _COLUMNS: dict[str, Callable[[ExactDraw], Number]] = {
     "option_mass": lambda d: mpf(1),
     "option_mass_perturbed": lambda d: mpf(1),
     "temperature": lambda d: d.temperature,
-    "vocabulary": lambda d: mpf(len(d.z)),
+    "vocabulary": lambda d: mpf(len(d.p)),
 }

@@ -11,7 +11,7 @@ from real.pruning import prune, pruned
 from real.sample import Samples, sample
 from real.save import save
 from real.spec import Spec, SpecError, parse_spec
-from real.trace import joint_log_ratio, sublayer_logits, trace_joint, trace_sublayers
+from real.trace import sublayer_logits, trace_joint, trace_sublayers
 
 __all__ = [
     "Anatomy",
@@ -27,7 +27,6 @@ __all__ = [
     "cache_folder",
     "choose_sublayers",
     "free_running",
-    "joint_log_ratio",
     "load",
     "load_encoder",
     "parse_spec",

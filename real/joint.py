@@ -71,26 +71,6 @@ def trace_joint(
         )
 
 
-def joint_log_ratio(
-    lm: LanguageModel,
-    specs: Iterable[str | Spec],
-    tokens: Tensor,
-    temperature: float = 1.0,
-    *,
-    calibration: Calibration = None,
-    positions: Tensor | None = None,
-    seed: int = 0,
-) -> Iterator[Tensor]:
-    """Yield only :attr:`JointTrace.log_ratio` ``(B, T-1)`` per spec: all that sequence bounds (J1) need."""
-    chosen = chosen_positions(tokens, positions)
-    following = following_tokens(tokens)[chosen]
-    dense = _log_probs(lm, final_hidden(lm, tokens), chosen, following, temperature)
-    for spec in map(parse_spec, specs):
-        with pruned(lm, spec, calibration, seed):
-            other = _log_probs(lm, final_hidden(lm, tokens), chosen, following, temperature)
-        yield spread(other - dense, chosen, tokens, float("nan"))[:, :-1]
-
-
 @dataclass(frozen=True)
 class _Compared:
     drift: Drift
@@ -109,19 +89,6 @@ def _compare(
         yield _Compared(
             measure(dense, other, temperature), ratio.cpu(), dense.argmax(-1).cpu(), other.argmax(-1).cpu()
         )
-
-
-def _log_probs(
-    lm: LanguageModel, states: Tensor, chosen: Tensor, following: Tensor, temperature: float
-) -> Tensor:
-    """Float64 log-probabilities ``(N,)`` of the following tokens at the chosen positions."""
-    picked = states.flatten(0, 1)[chosen]
-    slices = row_chunks(len(following), _vocabulary(lm))
-    parts = [
-        token_log_probs(head_logits(lm, picked[s]), following[s].to(picked.device), temperature).cpu()
-        for s in slices
-    ]
-    return torch.cat(parts)
 
 
 def _vocabulary(lm: LanguageModel) -> int:

@@ -3,14 +3,13 @@
 :mod:`real.lens`: every sublayer dropped (or pruned) alone. :mod:`real.joint`: a whole pruned model.
 """
 
-from real.joint import JointTrace, joint_log_ratio, trace_joint
+from real.joint import JointTrace, trace_joint
 from real.lens import LogitPair, SublayerTrace, sublayer_logits, trace_sublayers
 
 __all__ = [
     "JointTrace",
     "LogitPair",
     "SublayerTrace",
-    "joint_log_ratio",
     "sublayer_logits",
     "trace_joint",
     "trace_sublayers",

@@ -3,9 +3,9 @@
 A dropped sublayer still runs; only what it adds to the residual stream is zero. Attention must: its key-value
 cache is the clock by which a model counts positions (layer 0's above all, and in caches of several kinds the
 first layer of each kind), so cached and uncached generation agree, also with layer 0's attention gone. And
-whoever watches the products inside, for statistics, traces, or to see that a drop took effect, finds them. The
-price: by hooks, and saved with zeroed projections, the model is as slow as the dense one. Only whole blocks
-that are removed for good save time.
+whoever watches the products inside, for statistics, traces, or to see that a drop took effect, finds them.
+The price: by hooks, or saved with zeroed projections, the model is as slow as the dense one. Only whole
+blocks that are removed for good save time.
 """
 
 from __future__ import annotations

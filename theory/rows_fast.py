@@ -162,7 +162,7 @@ def _divergences(sums: Columns, mass: Tensor, mean: Tensor, shift: Tensor, doubt
         "kl": kl,
         "kl_reverse": kl_reverse,
         "tv": tv,
-        "js": doubt.check("divergences", 0.25 * (jeffreys - log_cosh), torch.maximum(tv, jeffreys)),
+        "js": doubt.check("divergences", 0.25 * (jeffreys - log_cosh), torch.maximum(tv, 40 * jeffreys)),
         "hellinger_sq": doubt.check("divergences", affinity_lost / root, tv),
         "chi2": 4 * sinh_sq[:, 1] / q,
         "chi2_reverse": 4 * sinh_sq[:, 0] / p,

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 SERIES_BELOW = 0.25
+# Products over more entries are summed piece by piece: one running sum of 262,144 equal terms loses 1e-12.
+SEGMENT = 65_536
 _GAP_SERIES = tuple(2.0 * (-1) ** k / math.factorial(k + 2) for k in range(13))
 _JS_SERIES = tuple(1.0 / ((k + 1) * (2 * k + 1)) for k in range(14))
 
@@ -19,14 +21,16 @@ _JS_SERIES = tuple(1.0 / ((k + 1) * (2 * k + 1)) for k in range(14))
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """Dot products over the last axis of two ``(rows, V)`` tensors, ``(rows,)``."""
     if a.shape[0] == 1:  # without a temporary, which batches of such products would be too slow for
-        return torch.dot(a[0], b[0]).unsqueeze(0)
+        parts = zip(torch.split(a[0], SEGMENT), torch.split(b[0], SEGMENT), strict=True)
+        return sum((torch.dot(x, y) for x, y in parts), torch.zeros_like(a[0, :1]))
     return torch.linalg.vecdot(a, b)
 
 
 def dots(a: Tensor, b: Tensor) -> Tensor:
     """Dot products ``(rows, k)`` of each of the k in ``(rows, k, V)`` with ``(rows, V)``."""
     if a.shape[0] == 1:
-        return torch.mv(a[0], b[0]).unsqueeze(0)
+        parts = zip(torch.split(a[0], SEGMENT, dim=1), torch.split(b[0], SEGMENT), strict=True)
+        return sum((torch.mv(x, y) for x, y in parts), torch.zeros_like(a[:, :, 0]))
     # The vector comes first: the other order is several times slower where there are many rows.
     return torch.matmul(b.unsqueeze(-2), a.mT).squeeze(-2)
 

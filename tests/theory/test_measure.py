@@ -308,3 +308,16 @@ GOOD = torch.zeros(2, 3)
 def test_bad_input_is_one_clear_sentence(arguments: tuple[object, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         measure(*arguments)  # type: ignore[arg-type]
+
+
+def test_js_of_a_wide_swap_in_a_long_row_keeps_its_digits() -> None:
+    """js is then eighty times smaller than the Jeffreys sums it comes from, each of 262,144 terms."""
+    z = torch.zeros(1, 262_144, dtype=torch.float64)
+    z[0, 0], z[0, 1] = 14.0, -13.9
+    swapped = z.clone()
+    swapped[0, 0], swapped[0, 1] = z[0, 1], z[0, 0]
+    with mpmath.workdps(50):
+        total = mpmath.e**14 + mpmath.exp(mpmath.mpf(float(z[0, 1]))) + 262_142
+        a, b = mpmath.e**14 / total, mpmath.exp(mpmath.mpf(float(z[0, 1]))) / total
+        exact = float(a * mpmath.log(2 * a / (a + b)) + b * mpmath.log(2 * b / (a + b)))
+    assert measure(z, swapped).js.item() == pytest.approx(exact, rel=1e-12, abs=0)

@@ -134,8 +134,11 @@ def rank_correlation(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for name, forecast in forecasts.items():
         found[name] = {}
         for loss in ("choice_loss", "generation_loss", "right_answer_loss"):
-            measured = [record[loss] for record in records]
-            if min(len(set(forecast)), len(set(measured))) < 2 or None in measured:
+            if any(record[loss] is None for record in records):
+                found[name][loss] = None
+                continue
+            measured = [round(record[loss], 6) for record in records]  # equal losses are ties
+            if min(len(set(forecast)), len(set(measured))) < 2:
                 found[name][loss] = None
                 continue
             result = spearmanr(forecast, measured)

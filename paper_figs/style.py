@@ -61,6 +61,12 @@ def panels(
     return canvas, canvas.subplots(rows, columns, squeeze=False, **options)
 
 
+def legend_above(canvas: Canvas, axis: Axes, ncols: int, title: str | None = None) -> None:
+    """The legend of one panel above all of them, where it hides nothing."""
+    handles, labels = axis.get_legend_handles_labels()
+    canvas.legend(handles, labels, loc="outside upper center", ncols=ncols, title=title)
+
+
 def letter(axes: Sequence[Axes]) -> None:
     """Put (a), (b), ... before the titles."""
     for index, axis in enumerate(axes):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from paper_figs import reference, traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, graded
-from paper_figs.style import SPACE_COLOUR, SPACE_DASH, SPACE_LABEL, letter, panels
+from paper_figs.style import SPACE_COLOUR, SPACE_DASH, SPACE_LABEL, legend_above, letter, panels
 
 KINDS = {"attn": "attention dropped", "mlp": "MLP dropped"}
 SPACES = {"h": "h_cosdist", "z": "cosdist_z", "p": "cosdist_p"}
@@ -58,7 +58,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
         axis.axhline(0, color="0.6", lw=0.5)
     for axis in axes[:, 0]:
         axis.set_ylabel("cosine, dense vs dropped")
-    axes[0, 0].legend(loc="lower right", title="mean; band: min to max")
+    legend_above(canvas, axes[0, 0], 3, "mean; band: minimum to maximum")
     letter(axes.ravel().tolist())
     return canvas
 

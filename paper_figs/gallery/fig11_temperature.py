@@ -12,7 +12,7 @@ from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, graded
 from paper_figs.gallery.fig06_estimates import QUANTITIES
 from paper_figs.judging import TRACKS_RULE, tracks
-from paper_figs.style import PAPER_ESTIMATE, QUANTITY_LABEL, TRUTH, letter, panels
+from paper_figs.style import PAPER_ESTIMATE, QUANTITY_LABEL, TRUTH, legend_above, letter, panels
 
 TEMPERATURES = (0.3, 0.5, 0.7, 1.0, 1.3)
 
@@ -37,21 +37,19 @@ def compute(context: Context) -> pd.DataFrame:
 def draw(frame: pd.DataFrame) -> Canvas:
     """Rows: quantity. Columns: temperature."""
     canvas, axes = panels(2, len(TEMPERATURES), height=1.7, sharex=True, sharey="row")
-    for row, (quantity, (theorem, _)) in enumerate(QUANTITIES.items()):
+    for row, quantity in enumerate(QUANTITIES):
         for column, temperature in enumerate(TEMPERATURES):
             part = frame.query("quantity == @quantity and temperature == @temperature")
             axis = axes[row, column]
             axis.plot(part["step"], part["truth"], color=TRUTH, lw=0.8, label="truth")
-            axis.plot(
-                part["step"], part["estimate"], color=PAPER_ESTIMATE, lw=0.8, label=f"estimate ({theorem})"
-            )
+            axis.plot(part["step"], part["estimate"], color=PAPER_ESTIMATE, lw=0.8, label="estimate (T2, T3)")
             axis.set(title=f"T = {temperature:g}", yscale="log")
         axes[row, 0].set_ylabel(QUANTITY_LABEL[quantity])
-        axes[row, 0].legend(loc="lower left", fontsize=6)
         shown = frame.loc[frame["quantity"] == quantity, "truth"]
         axes[row, 0].set_ylim(max(shown.quantile(0.02) / 3, 1e-12), 10 * shown.max())
     for axis in axes[-1]:
         axis.set_xlabel("step")
+    legend_above(canvas, axes[0, 0], 2)
     letter(axes.ravel().tolist())
     return canvas
 

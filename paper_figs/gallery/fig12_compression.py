@@ -10,12 +10,12 @@ from paper_figs import reference, traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding
 from paper_figs.judging import count_passed
-from paper_figs.style import BLUE, GREEN, VERMILION, panels
+from paper_figs.style import BLACK, ORANGE, PURPLE, panels
 
 SPECS = {
-    "attn:8": ("AttnDrop8", "8 attention layers dropped", VERMILION),
-    "int4": ("AWQ_quant", "4-bit weights", BLUE),
-    "wanda:4:8": ("Wanda4:8", "Wanda 4:8", GREEN),
+    "attn:8": ("AttnDrop8", "8 attention layers dropped", ORANGE),
+    "int4": ("AWQ_quant", "4-bit weights", PURPLE),
+    "wanda:4:8": ("Wanda4:8", "Wanda 4:8", BLACK),
 }
 QUANTITIES = {
     "cos_h": "cosine of h",

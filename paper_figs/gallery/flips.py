@@ -9,7 +9,7 @@ from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict
 from paper_figs.judging import count_passed
-from paper_figs.style import BLACK, SERIES, letter, panels
+from paper_figs.style import BLACK, SERIES, legend_above, letter, panels
 
 SPECS = ("attn:1", "attn:4", "attn:8", "mlp:1", "mlp:4")
 BINS = 8
@@ -54,7 +54,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
     axes[0, 1].axvline(1, color=BLACK, lw=0.8)
     axes[0, 1].text(1.05, 0.9, "certified:\nno flip", fontsize=6)
     axes[0, 1].set_xlim(None, max(2.0, 1.2 * frame["relative"].max()))
-    axes[0, 0].legend(loc="upper right")
+    legend_above(canvas, axes[0, 0], len(SPECS))
     letter(axes[0].tolist())
     return canvas
 

@@ -50,13 +50,13 @@ def draw(frame: pd.DataFrame) -> Canvas:
     left, right = axes[0]
     for written, colour, marker, words in ((True, VERMILION, "o", "written"), (False, BLUE, "s", "chosen")):
         part = tasks[tasks["written"].astype(bool) == written]
-        error = np.stack([part["change"] - part["change_lower"], part["change_upper"] - part["change"]]).clip(
-            min=0
-        )
+        low, high = part["change_lower"], part["change_upper"]
+        least = np.where((low <= 0) & (high >= 0), 0.0, np.minimum(low.abs(), high.abs()))
+        change, most = part["change"].abs(), np.maximum(low.abs(), high.abs())
         left.errorbar(
             part["forecast"],
-            part["change"].abs(),
-            yerr=error,
+            change,
+            yerr=np.stack([change - least, most - change]).clip(min=0),
             fmt=marker,
             color=colour,
             elinewidth=0.5,

@@ -9,13 +9,14 @@ from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding
 from paper_figs.judging import count_passed
-from paper_figs.style import BLUE, ORANGE, VERMILION, letter, panels
+from paper_figs.style import BLUE, ORANGE, VERMILION, legend_above, letter, panels
 
 CRITERIA = {
     "cosine": ("cosine of h (paper)", BLUE, "--"),
     "kl": ("KL(p||q)", VERMILION, "-"),
     "tv": ("TV(p, q)", ORANGE, ":"),
 }
+SHIFT = {"cosine": -0.12, "kl": 0.0, "tv": 0.12}
 KINDS = {"attn": "attention sublayers dropped", "mlp": "MLP sublayers dropped"}
 
 
@@ -46,7 +47,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
             for criterion, (name, colour, style) in CRITERIA.items():
                 part = frame[(frame["kind"] == kind) & (frame["criterion"] == criterion)]
                 axis.errorbar(
-                    part["dropped"],
+                    part["dropped"] + SHIFT[criterion],  # beside, not on top of each other
                     part[quantity],
                     yerr=part[f"{quantity}_error"],
                     color=colour,
@@ -59,7 +60,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
             axis.set(title=words, xticks=counts, xlim=(0, counts[-1] + 1))
             axis.minorticks_off()
         axes[row, 0].set_ylabel(label)
-    axes[0, 0].legend(loc="upper left")
+    legend_above(canvas, axes[0, 0], 3)
     for axis in axes[-1]:
         axis.set_xlabel("number dropped")
     letter(axes.ravel().tolist())

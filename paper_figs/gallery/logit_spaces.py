@@ -12,7 +12,7 @@ from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding
 from paper_figs.gallery.fig04_layerwise import KINDS
 from paper_figs.judging import count_passed
-from paper_figs.style import GREEN, ORANGE, SPACE_COLOUR, SPACE_LABEL, VERMILION, letter, panels
+from paper_figs.style import GREEN, ORANGE, SPACE_COLOUR, SPACE_LABEL, VERMILION, legend_above, letter, panels
 
 DISTANCES = {"h": "h_cosdist", "z": "cosdist_z", "z_centred": "cosdist_z_centred", "p": "cosdist_p"}
 LINES = {
@@ -138,9 +138,9 @@ def draw_lens(frame: pd.DataFrame) -> Canvas:
                 axis.plot(part["layer"], part[space], color=SPACE_COLOUR[space], ls=style, label=lens)
             axis.set(title=KINDS[kind], yscale="log")
         axes[row, 0].set_ylabel(words)
-        axes[row, 1].legend(loc="upper center")
     for axis in axes[-1]:
         axis.set_xlabel("layer")
+    legend_above(canvas, axes[0, 0], 2)
     letter(axes.ravel().tolist())
     return canvas
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure as Canvas
+from numpy.typing import NDArray
 
 from paper_figs import traces
 from paper_figs.context import Context, Setup
@@ -15,7 +17,7 @@ from paper_figs.figure import Claim, Figure
 from paper_figs.style import layer_grid
 from theory import catalogue
 
-DECADES = 1e9  # that an axis shows: where p is one token, changes are smaller than anything worth seeing
+DECADES = 9  # that an axis shows: where p is one token, changes are smaller than anything worth seeing
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,22 @@ def draw(frame: pd.DataFrame, panels: Panels) -> Canvas:
     for axis, (_, part) in zip(axes, frame.groupby("layer"), strict=True):
         for line in panels.lines:
             axis.plot(part["step"], part[line.column], color=line.colour, lw=0.6, label=line.label)
-        top = float(part[[line.column for line in panels.lines]].to_numpy().max())
-        axis.set(yscale="log", ylim=(max(axis.get_ylim()[0], top / DECADES), None))
+        axis.set(yscale="log", ylim=_decades(part[[line.column for line in panels.lines]].to_numpy()))
         axis.minorticks_off()
     handles, labels = axes[0].get_legend_handles_labels()
     canvas.legend(handles, labels, loc="upper center", ncols=len(labels))
     canvas.supxlabel("step", fontsize=8)
     canvas.supylabel(panels.unit, fontsize=8)
     return canvas
+
+
+def _decades(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Whole decades that hold the values, so that every axis has two labels; at most ``DECADES``."""
+    positive = values[values > 0]
+    if not len(positive):
+        return 0.1, 1.0
+    low, high = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
+    return float(10 ** max(low, high - DECADES)), float(10 ** max(high, low + 1))
 
 
 def caption(frame: pd.DataFrame, setup: Setup, panels: Panels) -> str:

@@ -14,7 +14,7 @@ from paper_figs import reference, scores
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict
 from paper_figs.judging import cell, count_passed
-from paper_figs.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILION, letter, panels
+from paper_figs.style import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, legend_above, letter, panels
 
 METHODS = {
     "attn": ("attention dropped", "AttnDrop", BLUE, "o"),
@@ -46,13 +46,14 @@ def compute_ladder(context: Context) -> pd.DataFrame:
 
 
 def _curves(axis: Axes, part: pd.DataFrame) -> None:
-    for method, (label, _, colour, marker) in METHODS.items():
+    for shift, (method, (label, _, colour, marker)) in zip((-1, 0, 1), METHODS.items(), strict=True):
         line = part[part["method"] == method].sort_values("dropped")
-        axis.plot(line["dropped"], 100 * line["score"], color=colour, marker=marker, label=label)
+        place, score = line["dropped"], 100 * line["score"]
         if line["lower"].notna().any():
-            axis.fill_between(
-                line["dropped"], 100 * line["lower"], 100 * line["upper"], color=colour, alpha=0.12, lw=0
-            )
+            place = place + 0.12 * shift  # intervals beside, not on top of each other
+            error = np.stack([score - 100 * line["lower"], 100 * line["upper"] - score]).clip(min=0)
+            axis.errorbar(place, score, yerr=error, color=colour, fmt="none", elinewidth=0.6)
+        axis.plot(place, score, color=colour, marker=marker, label=label)
     if part["chance"].notna().any():
         axis.axhline(100 * part["chance"].max(), color=GREY, lw=0.8, ls=":")
     axis.set(ylim=(-3, 103), xlabel="dropped")
@@ -77,7 +78,7 @@ def draw_ladder(frame: pd.DataFrame) -> Canvas:
 def caption_ladder(frame: pd.DataFrame, setup: Setup) -> str:
     """What is shown and how it differs from the paper's figure."""
     return (
-        "Score against the number of dropped sublayers or blocks; band: 95 % Wilson interval, dotted: "
+        "Score against the number of dropped sublayers or blocks; bars: 95 % Wilson interval, dotted: "
         f"chance. Left two: the answer is written out (greedy, few-shot, exact match, {setup.profile.items} "
         "items each); right two: chosen among options by likelihood "
         f"({setup.profile.choice_items} items each). The tasks are small ones that this model can do "
@@ -150,7 +151,7 @@ def draw_pair(frame: pd.DataFrame) -> Canvas:
         _curves(axis, frame[frame["task"] == task])
         axis.set_title(scores.WORDS[task])
     axes[0, 0].set_ylabel("score, %")
-    axes[0, 0].legend(loc="lower left")
+    legend_above(canvas, axes[0, 0], 3)
     letter(axes[0].tolist())
     return canvas
 
@@ -159,7 +160,7 @@ def caption_pair(frame: pd.DataFrame, setup: Setup) -> str:
     """What is shown and how it differs from the paper's figure."""
     return (
         f"The same facts asked in two ways: choose the capital among four ({setup.profile.choice_items} "
-        f"items), or write it ({setup.profile.items} items). Band: 95 % Wilson interval; dotted: chance. "
+        f"items), or write it ({setup.profile.items} items). Bars: 95 % Wilson interval; dotted: chance. "
         "The paper's figure 10 repeats its figure 1 on Llama-3-8B and Qwen3-4B (values not published); "
         "here a matched pair takes its place, and --model repeats both figures on another model."
     )
@@ -206,7 +207,7 @@ def draw_sparse(frame: pd.DataFrame) -> Canvas:
     tasks = [*scores.GENERATION, *scores.CHOICE]
     canvas, ((axis,),) = panels(1, 1, height=2.4)
     width = 0.8 / len(specs)
-    for index, (spec, colour) in enumerate(zip(specs, (BLACK, BLUE, ORANGE, VERMILION), strict=False)):
+    for index, (spec, colour) in enumerate(zip(specs, (SKY, BLUE, ORANGE, VERMILION), strict=False)):
         part = frame[frame["spec"] == spec].set_index("task").loc[tasks]
         place = np.arange(len(tasks)) + (index - (len(specs) - 1) / 2) * width
         error = 100 * np.stack([part["score"] - part["lower"], part["upper"] - part["score"]]).clip(min=0)

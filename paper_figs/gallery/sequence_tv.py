@@ -8,8 +8,9 @@ from matplotlib.figure import Figure as Canvas
 from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict, graded
-from paper_figs.style import SERIES, letter, panels
+from paper_figs.style import BLUE, ORANGE, SKY, VERMILION, legend_above, letter, panels
 
+COUNTS = {1: SKY, 2: BLUE, 4: ORANGE, 8: VERMILION}
 SPECS = ("attn:1", "attn:2", "attn:4", "attn:8", "mlp:1", "mlp:2", "mlp:4")
 LEVEL = 0.95
 
@@ -24,15 +25,16 @@ def draw(frame: pd.DataFrame) -> Canvas:
     """Left: attention sublayers dropped; right: MLP sublayers."""
     canvas, axes = panels(1, 2, height=2.8, sharey=True)
     for axis, (kind, words) in zip(axes[0], (("attn", "attention"), ("mlp", "MLP")), strict=True):
-        specs = [spec for spec in SPECS if spec.startswith(kind)]
-        for spec, colour in zip(specs, SERIES, strict=False):
-            part = frame[frame["spec"] == spec]
-            axis.plot(part["n"], part["tv"], color=colour, label=spec)
+        for count, colour in COUNTS.items():
+            part = frame[frame["spec"] == f"{kind}:{count}"]
+            axis.plot(part["n"], part["tv"], color=colour, label=f"{count} dropped")
             axis.fill_between(part["n"], part["tv_lower"], part["tv_upper"], color=colour, alpha=0.15, lw=0)
             axis.plot(part["n"], part["divergence"], color=colour, lw=0.8, ls=":")
         axis.set(title=f"{words} sublayers dropped", xlabel="generated tokens n", ylim=(0, 1.02))
-        axis.legend(loc="lower right")
     axes[0, 0].set_ylabel("TV between n-token outputs")
+    legend_above(
+        canvas, axes[0, 0], len(COUNTS), "solid: total variation; dotted: texts differ, best coupling"
+    )
     letter(axes.ravel().tolist())
     return canvas
 

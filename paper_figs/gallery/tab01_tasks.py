@@ -54,7 +54,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
     for (row, _), box in table.get_celld().items():
         box.set_linewidth(0.4)
         if row == 0:
-            box.set_text_props(weight="bold")
+            box.set_text_props(weight="bold", ha="left")
     return canvas
 
 

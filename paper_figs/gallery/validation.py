@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import LogLocator
 from scipy.stats import spearmanr
 
 from paper_figs import shipped
@@ -88,7 +87,6 @@ def _losses(axis: Axes, rows: pd.DataFrame, markers: dict[str, str]) -> None:
         part = rows[rows["model"] == model]
         axis.plot(part["kl_per_token"], part["generation_loss"], marker, color=colour, ms=3, label=model)
     axis.set(title="pruned models", xscale="log", xlabel="forecast KL per token, nats")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.minorticks_off()
     axis.set_ylabel("loss on written answers")
@@ -102,11 +100,11 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
         f"{model} ({len(part)} specs, {int(part['prompts'].iloc[0])} prompts)"
         for model, part in models.groupby("model", sort=False)
     )
-    items = frame.loc[frame["part"] == "tasks", "n"]
+    items = sorted({int(n) for n in frame.loc[frame["part"] == "tasks", "n"]})
     return (
         f"Runs that ship with the package (python -m real validate): {names}; they do not depend on the "
         "model of this report. (a) Each point is one task and spec: change of the expected score when "
-        f"answers are drawn at random ({int(items.min())} to {int(items.max())} items), against its "
+        f"answers are drawn at random ({' or '.join(map(str, items))} items), against its "
         "ceiling, the total variation of the answers (for written ones, the upper 95 % limit of its "
         "estimate). (b) Share of "
         "unseen prompts whose first n tokens stay identical (n = 1, 2, 4, …) against the forecast, when the "

@@ -1,13 +1,19 @@
-"""Imported once by the server that workers are forked from: everything a block of draws needs, and no more.
+"""Imported once by the server that workers are forked from: all imports, and every formula compiled.
 
 Objects that exist now are frozen: the garbage collector of a worker would touch, and so copy, their pages.
 """
 
 import gc
 
-from sim.held import held_claims
+import torch
+
+from sim.draws import Families, draw
+from sim.held import held_claims, hold
+from sim.plan import unit_generator
+from sim.reducers import Tally
 from sim.sweep import run_block as run_block
 
-held_claims()
+torch.set_num_threads(1)  # a process with running threads must not be forked
+hold(Tally.empty(len(held_claims())), draw(unit_generator(0, 3, 0), 0, 2, 3, Families()))
 gc.collect()
 gc.freeze()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from paper_figs.context import Setup
 from paper_figs.figure import Figure
 from paper_figs.output import write
 
+END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 _figures: dict[str, Figure] = {}
 
 
@@ -53,6 +55,7 @@ def artist(figures: Sequence[Figure]) -> Iterator[Artist]:
 
 def _start(figures: Sequence[Figure]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller is interrupted and ends this process
+    ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)  # a killed caller leaves nothing behind
     sys.stderr = sys.__stderr__  # not through the caller's progress display
     _remember(figures)
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from paper_figs.runner import make
 
@@ -55,3 +60,21 @@ def test_a_failure_that_went_away_takes_its_log_with_it(figure, context, tmp_pat
     (tmp_path / "small.error.log").write_text("old")
     make([figure], context, tmp_path)
     assert not (tmp_path / "small.error.log").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread draws")
+def test_a_killed_run_leaves_no_process_behind(tmp_path):
+    script = (
+        "import os, signal\n"
+        "from paper_figs.drawing import artist\n"
+        "with artist([]) as hand:\n"
+        "    print(hand._executor.submit(os.getpid).result(), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    drawing = Path("/proc") / done.stdout.strip()
+    for _ in range(100):
+        if not drawing.exists():
+            break
+        time.sleep(0.05)
+    assert not drawing.exists()

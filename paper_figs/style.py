@@ -13,6 +13,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 
 STYLE = Path(__file__).with_name("paper.mplstyle")
 COLUMN, PAGE = 3.4, 7.0  # inches: one journal column, the whole page
@@ -73,6 +74,12 @@ def letter(axes: Sequence[Axes]) -> None:
         title = axis.get_title()
         axis.set_title("")
         axis.set_title(f"({chr(ord('a') + index)}) {title}", loc="left")
+
+
+def layer_axis(axis: Axes) -> None:
+    """Name the x axis after the layers, and tick whole layers only."""
+    axis.set_xlabel("layer")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def layer_grid(layers: Sequence[int], columns: int = 6) -> tuple[Canvas, list[Axes]]:

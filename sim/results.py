@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich import box
 from rich.table import Table
 
 from theory.families import catalogue
@@ -93,18 +94,18 @@ def theorem_table(sweep: dict[str, Any], attack: dict[str, Any]) -> pd.DataFrame
 
 
 def printed(table: pd.DataFrame, title: str) -> Table:
-    """The table by theorem for the terminal."""
+    """The table by theorem for a terminal of 80 columns; only names are cut."""
     formats = {
-        "draws": "{:,.0f}", "violations": "{:.0f}", "slack": "{:.1e}",
-        "attack": "{:.8f}", "sharp_attack": "{:.8f}",
+        "draws": "{:.1e}", "violations": "{:.0f}", "slack": "{:.0e}",
+        "attack": "{:.5f}", "sharp_attack": "{:.5f}",
     }  # fmt: skip
-    result = Table(title=title)
-    for name in table.columns:
-        result.add_column(name.replace("_", " "), justify="right" if name in formats else "left")
+    result = Table(title=title, box=box.SIMPLE, pad_edge=False)
+    result.add_column("id", min_width=4)
+    result.add_column("name", no_wrap=True, overflow="ellipsis")
+    result.add_column("status", min_width=10)
+    for heading, width in (("draws", 7), ("broken", 6), ("slack", 5), ("attack", 7), ("sharp", 7)):
+        result.add_column(heading, justify="right", min_width=width)
     for row in table.to_dict(orient="records"):
-        cells = [
-            ("-" if pd.isna(value) else formats.get(str(name), "{}").format(value))
-            for name, value in row.items()
-        ]
-        result.add_row(*cells)
+        numbers = ["-" if pd.isna(row[name]) else form.format(row[name]) for name, form in formats.items()]
+        result.add_row(row["theorem"], row["name"], row["status"], *numbers)
     return result

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from paper_figs import reference, traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, graded
-from paper_figs.style import SPACE_COLOUR, SPACE_DASH, SPACE_LABEL, legend_above, letter, panels
+from paper_figs.style import SPACE_COLOUR, SPACE_DASH, SPACE_LABEL, layer_axis, legend_above, letter, panels
 
 KINDS = {"attn": "attention dropped", "mlp": "MLP dropped"}
 SPACES = {"h": "h_cosdist", "z": "cosdist_z", "p": "cosdist_p"}
@@ -54,7 +54,8 @@ def draw(frame: pd.DataFrame) -> Canvas:
                 dashes=SPACE_DASH[space] or (None, None),
                 label=SPACE_LABEL[space],
             )
-        axis.set(title=f"{KINDS[kind]}: {source}", xlabel="layer", ylim=(-0.6, 1.03))
+        axis.set(title=f"{KINDS[kind]}: {source}", ylim=(-0.6, 1.03))
+        layer_axis(axis)
         axis.axhline(0, color="0.6", lw=0.5)
     for axis in axes[:, 0]:
         axis.set_ylabel("cosine, dense vs dropped")

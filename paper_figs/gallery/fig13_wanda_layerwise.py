@@ -9,7 +9,7 @@ from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure
 from paper_figs.gallery.fig04_layerwise import mean_in_p, similarity, worst_in_p
-from paper_figs.style import SPACE_COLOUR, SPACE_DASH, SPACE_LABEL, letter, panels
+from paper_figs.style import SPACE_COLOUR, SPACE_DASH, SPACE_LABEL, layer_axis, letter, panels
 
 SPEC = "wanda:50%"
 
@@ -34,7 +34,8 @@ def draw(frame: pd.DataFrame) -> Canvas:
                 dashes=SPACE_DASH[space] or (None, None),
                 label=label,
             )
-        axis.set(title=f"{words} pruned, {SPEC}", xlabel="layer")
+        axis.set(title=f"{words} pruned, {SPEC}")
+        layer_axis(axis)
     axes[0, 0].set_ylabel("cosine, dense vs pruned")
     axes[0, 0].legend(loc="lower left", title="mean; band: min to max")
     letter(axes[0].tolist())

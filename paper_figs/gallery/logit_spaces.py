@@ -12,7 +12,17 @@ from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding
 from paper_figs.gallery.fig04_layerwise import KINDS
 from paper_figs.judging import count_passed
-from paper_figs.style import GREEN, ORANGE, SPACE_COLOUR, SPACE_LABEL, VERMILION, legend_above, letter, panels
+from paper_figs.style import (
+    GREEN,
+    ORANGE,
+    SPACE_COLOUR,
+    SPACE_LABEL,
+    VERMILION,
+    layer_axis,
+    legend_above,
+    letter,
+    panels,
+)
 
 DISTANCES = {"h": "h_cosdist", "z": "cosdist_z", "z_centred": "cosdist_z_centred", "p": "cosdist_p"}
 LINES = {
@@ -43,7 +53,8 @@ def draw_centred(frame: pd.DataFrame) -> Canvas:
         part = frame[frame["kind"] == kind]
         for space, (label, colour, style) in LINES.items():
             axis.plot(part["layer"], part[space], color=colour, ls=style, label=label)
-        axis.set(title=words, xlabel="layer", yscale="log")
+        axis.set(title=words, yscale="log")
+        layer_axis(axis)
     axes[0, 0].set_ylabel("mean 1 - cos, dense vs dropped")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     canvas.legend(handles, labels, loc="outside upper center", ncols=4)
@@ -139,7 +150,7 @@ def draw_lens(frame: pd.DataFrame) -> Canvas:
             axis.set(title=KINDS[kind], yscale="log")
         axes[row, 0].set_ylabel(words)
     for axis in axes[-1]:
-        axis.set_xlabel("layer")
+        layer_axis(axis)
     legend_above(canvas, axes[0, 0], 2)
     letter(axes.ravel().tolist())
     return canvas

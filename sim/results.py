@@ -99,9 +99,9 @@ def printed(table: pd.DataFrame, title: str) -> Table:
         "draws": "{:.1e}", "violations": "{:.0f}", "slack": "{:.0e}",
         "attack": "{:.5f}", "sharp_attack": "{:.5f}",
     }  # fmt: skip
-    result = Table(title=title, box=box.SIMPLE, pad_edge=False)
+    result = Table(title=title, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     result.add_column("id", min_width=4)
-    result.add_column("name", no_wrap=True, overflow="ellipsis")
+    result.add_column("name", no_wrap=True, overflow="ellipsis", max_width=19)
     result.add_column("status", min_width=10)
     for heading, width in (("draws", 7), ("broken", 6), ("slack", 5), ("attack", 7), ("sharp", 7)):
         result.add_column(heading, justify="right", min_width=width)

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from real.forecast import Forecast
+from real.forecast import Forecast, doublings
 
 
 def first_divergence_table(forecast: Forecast) -> pd.DataFrame:
@@ -17,8 +17,7 @@ def first_divergence_table(forecast: Forecast) -> pd.DataFrame:
     greedy: counted exactly over the prompts (G10). shared_noise, best_coupling: forecast means (G11, G2); no
     causal coupling of two sampled texts differs later than the best one.
     """
-    ends = [2**k for k in range(forecast.horizon.bit_length()) if 2**k < forecast.horizon]
-    edges = [0, *ends, forecast.horizon]
+    edges = [0, *doublings(forecast.horizon)]
     prefix, length = forecast.greedy.identical, forecast.greedy.length
     departed = torch.where(prefix < length, prefix + 1, 0)
     curves = {"shared_noise": forecast.shared_noise.mean, "best_coupling": forecast.survival.mean}

@@ -208,6 +208,11 @@ def by_prompt(values: Tensor, samples: Samples) -> Tensor:
     return (total / samples.prompt.bincount(minlength=count).unsqueeze(1)).clamp(min=0)
 
 
+def doublings(horizon: int) -> list[int]:
+    """1, 2, 4, … and the horizon itself: the numbers of tokens at which curves over n are tabulated."""
+    return [2**k for k in range(horizon.bit_length()) if 2**k < horizon] + [horizon]
+
+
 def _live_mean(values: Tensor, live: Tensor) -> Tensor:
     """Mean over the steps of each row that have a token, ``(N, 1)``."""
     return (values * live).sum(1, keepdim=True) / live.sum(1, keepdim=True)

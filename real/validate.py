@@ -29,7 +29,7 @@ from real.answers import AnswerReference, answer_forecast, answer_reference
 from real.cache import cache_folder
 from real.coupled import Coupling, identical_prefix
 from real.evaluate import DENSE, answer, summarise, task_manager
-from real.forecast import LEVEL, DenseReference, Forecast, by_prompt, observe, reference
+from real.forecast import LEVEL, DenseReference, Forecast, by_prompt, doublings, observe, reference
 from real.forecast import summarise as summarise_forecast
 from real.load import LanguageModel
 from real.progress import say, track
@@ -109,7 +109,8 @@ def validate(lm: LanguageModel, plan: Plan, folder: Path | None = None) -> list[
 
     Keys: spec; kl_per_token, acceptance, sequence_tv (at 8 tokens and at the horizon); verdicts; greedy;
     survival and shared_noise (forecast and measured band at n = 1, 2, 4, …); tasks (one entry per task);
-    within_ceiling (number of tasks); choice_loss, generation_loss, right_answer_loss (mean drops over tasks).
+    within_ceiling (number of tasks; greedy: of written ones, since the most likely option is not forecast but
+    measured); choice_loss, generation_loss, right_answer_loss (mean drops over tasks).
     """
     folder = (folder or cache_folder() / "validation") / _key(lm, plan)
     dense, records = _Dense(lm, plan), []
@@ -187,7 +188,11 @@ def _compare(lm: LanguageModel, spec: str, dense: _Dense) -> dict[str, Any]:
         "tasks": tasks,
         "within_ceiling": {
             "sampled": sum(abs(one["sampled_change"]) <= one["ceiling_upper"] + _ROUNDING for one in tasks),
-            "greedy": sum(abs(one["change"]) <= one["greedy_ceiling"] + _ROUNDING for one in tasks),
+            "greedy": sum(
+                abs(one["change"]) <= one["greedy_ceiling"] + _ROUNDING
+                for one in tasks
+                if "greedy_ceiling" in one
+            ),
         },
         "choice_loss": _mean_loss(tasks, "choice", "change"),
         "generation_loss": _mean_loss(tasks, "generation", "change"),
@@ -215,7 +220,7 @@ def _survival(
     length = dense.samples.lengths - dense.samples.prompt_lengths
     whole = prefix == length
     horizon = len(forecast.mean)
-    counts = [2**k for k in range(horizon.bit_length()) if 2**k < horizon] + [horizon]
+    counts = doublings(horizon)
     held = torch.stack([whole | (prefix >= n) for n in counts], dim=1).double()
     measured = betting_band(by_prompt(held, dense.samples), LEVEL)
     return [
@@ -267,7 +272,6 @@ def _task(
         "dense": float(row["score"] - row["change"]),
         **{key: float(row[key]) for key in _SCORES},
         "changed": float(1 - row["agreement"]),
-        "greedy_ceiling": float(1 - row["agreement"]),
         **(written or _chosen(name, items)),
     }
 

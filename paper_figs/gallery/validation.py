@@ -116,11 +116,13 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
 def _under_ceiling(frame: pd.DataFrame) -> Finding:
     tasks = frame[frame["part"] == "tasks"]
     sampled = tasks["sampled_change"].abs() <= tasks["ceiling_upper"] + ROUNDING
-    greedy = tasks["change"].abs() <= tasks["greedy_ceiling"] + ROUNDING
+    written = tasks[tasks["greedy_ceiling"].notna()]
+    greedy = written["change"].abs() <= written["greedy_ceiling"] + ROUNDING
     share = float(min(sampled.mean(), greedy.mean()))
     return Finding(
         graded(share, holds=0.95),
-        f"{int(sampled.sum())} of {len(tasks)} random and {int(greedy.sum())} of {len(tasks)} greedy changes",
+        f"{int(sampled.sum())} of {len(tasks)} random and {int(greedy.sum())} of {len(written)} greedy "
+        "written changes",
     )
 
 
@@ -162,8 +164,9 @@ FIGURE = Figure(
         Claim(
             "No score changes by more than its ceiling.",
             "ours, theorems C9 and J1",
-            "Share of tasks and specs within the ceiling, for answers drawn at random and for greedy ones: "
-            "holds from 95 % (the level of the ceilings), partly from 50 %.",
+            "Share of tasks and specs within the ceiling, for answers drawn at random and for greedy written "
+            "ones (chosen ones have an exact ceiling, so nothing to test): holds from 95 %, the level of the "
+            "ceilings, partly from 50 %.",
             _under_ceiling,
         ),
         Claim(

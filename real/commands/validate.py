@@ -83,13 +83,16 @@ def _table(records: list[dict[str, Any]], name: str) -> Table:
     table.add_column("scores within ceiling")
     for record in records:
         middle = [record[key][len(record[key]) // 2] for key in ("survival", "shared_noise")]
-        tasks = len(record["tasks"])
+        ceilings = {
+            "sampled": len(record["tasks"]),
+            "greedy": sum("greedy_ceiling" in task for task in record["tasks"]),
+        }
         table.add_row(
             record["spec"],
             f"{record['kl_per_token']['mean']:.3f}",
             f"{record['greedy']['exact']:.2f}",
             *(f"n={row['n']}: {row['forecast_mean']:.2f} | {row['measured_mean']:.2f}" for row in middle),
             *("–" if record[key] is None else f"{record[key]:+.3f}" for key in LOSSES),
-            " and ".join(f"{record['within_ceiling'][way]} of {tasks}" for way in ("sampled", "greedy")),
+            " and ".join(f"{record['within_ceiling'][way]} of {count}" for way, count in ceilings.items()),
         )
     return table

@@ -25,7 +25,6 @@ def record(spec: str, kl: float, change: float) -> dict[str, Any]:
     ceiling = {
         "n": 10,
         "change": change,
-        "greedy_ceiling": 0.5,
         "sampled_change": change,
         "ceiling_upper": 0.4,
     }
@@ -36,7 +35,10 @@ def record(spec: str, kl: float, change: float) -> dict[str, Any]:
         "generation_loss": kl / 4,
         "choice_loss": 0.0,
         "greedy": {"exact": 1.0},
-        "tasks": [ceiling | {"task": kind, "kind": kind} for kind in ("choice", "generation")],
+        "tasks": [
+            ceiling | {"task": "choice", "kind": "choice"},
+            ceiling | {"task": "generation", "kind": "generation", "greedy_ceiling": 0.5},
+        ],
         "survival": [length | {"n": 1}],
         "shared_noise": [length | {"n": 1}],
     }

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from theory.drift import Drift
-from theory.rows import Arena, Pair, row_chunks
+from theory.rows import Arena, pairs, row_chunks
+from theory.rows_apart import apart, apart_columns, apart_sums
 from theory.rows_careful import GROUPS, Columns
 from theory.rows_fast import fast_columns, fast_sums
 from theory.rows_small import LARGEST_STEP, small_columns, small_sums
@@ -49,10 +50,7 @@ def measure(
     ids = None if options is None else check_options(options, logits.shape[-1]).to(logits.device)
     lead, vocabulary = logits.shape[:-1], logits.shape[-1]
     z, z_perturbed = (t.detach().reshape(-1, vocabulary) for t in (logits, perturbed))
-    masses = [
-        torch.cat([_option_mass(side[rows], temperature, ids) for rows in row_chunks(side)])
-        for side in (z, z_perturbed)
-    ]
+    masses = [_option_mass(side, temperature, ids) for side in (z, z_perturbed)]
     if ids is not None:
         z, z_perturbed = z[:, ids], z_perturbed[:, ids]
     columns = _columns(z, z_perturbed, temperature)
@@ -69,16 +67,18 @@ def measure(
 def _columns(z: Tensor, z_perturbed: Tensor, temperature: float) -> Columns:
     """The measured columns of ``(rows, V)`` logits, each row by the cheapest way that keeps its digits."""
     arena = Arena()
-    ways: dict[Finish, list[tuple[slice, Columns]]] = {fast_columns: [], small_columns: []}
-    for rows in row_chunks(z):
-        arena.rewind()
-        pair = Pair(z[rows], z_perturbed[rows], temperature, arena)
-        x = pair.centred_delta()
-        extremes = x.amin(-1), x.amax(-1)
-        if x.numel() and max(-extremes[0].min().item(), extremes[1].max().item()) <= LARGEST_STEP:
+    ways: dict[Finish, list[tuple[slice, Columns]]] = {fast_columns: [], apart_columns: [], small_columns: []}
+    for rows, pair in pairs(z, z_perturbed, temperature, arena):
+        x, least, most = centred = pair.centred_delta()
+        if x.numel() and max(-least.min().item(), most.max().item()) <= LARGEST_STEP:
             ways[small_columns].append((rows, small_sums(pair, x)))
         else:
-            ways[fast_columns].append((rows, fast_sums(pair, x, extremes)))
+            growth = arena.like(x)
+            sums = fast_sums(pair, centred, growth)
+            if bool(apart(sums).any()):
+                ways[apart_columns].append((rows, apart_sums(pair, x, growth, sums)))
+            else:
+                ways[fast_columns].append((rows, sums))
     places = torch.arange(z.shape[0], device=z.device)
     parts = [_finished(finish, parts, places, z.shape[-1]) for finish, parts in ways.items() if parts]
     order = torch.cat([at for at, _ in parts]).argsort()
@@ -86,10 +86,10 @@ def _columns(z: Tensor, z_perturbed: Tensor, temperature: float) -> Columns:
     for group, doubtful in zip(GROUPS.values(), columns.pop("doubtful").unbind(-1), strict=True):
         places = doubtful.nonzero().squeeze(-1)
         for rows in row_chunks(z[: len(places)]) if len(places) else ():
-            arena.rewind()
             at = places[rows]
-            for name, values in group(Pair(z[at], z_perturbed[at], temperature, arena)).items():
-                columns[name][at] = values
+            for _, pair in pairs(z[at], z_perturbed[at], temperature, arena):
+                for name, values in group(pair).items():
+                    columns[name][at] = values
     return columns
 
 
@@ -105,5 +105,9 @@ def _finished(
 def _option_mass(z: Tensor, temperature: float, ids: Tensor | None) -> Tensor:
     if ids is None:
         return torch.ones(z.shape[0], dtype=torch.float64, device=z.device)
-    weights = torch.exp((z.double() - z.double().amax(-1, keepdim=True)) / temperature)
-    return weights[:, ids].sum(-1) / weights.sum(-1)
+    parts = []
+    for rows in row_chunks(z):
+        y = z[rows].double()
+        weights = torch.exp((y - y.amax(-1, keepdim=True)) / temperature)
+        parts.append(weights[:, ids].sum(-1) / weights.sum(-1))
+    return torch.cat(parts)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from theory.rows import Pair, row_chunks
+from theory.rows import Arena, Pair, pairs
 from theory.validation import check_pair, check_size
 
 
@@ -27,12 +27,12 @@ def hockey_stick(
     check_pair("logits", logits, "perturbed", perturbed)
     temperature = check_size(temperature, logits, perturbed)
     z, z_perturbed = (t.detach().reshape(-1, logits.shape[-1]) for t in (logits, perturbed))
-    blocks = [_curve(Pair(z[rows], z_perturbed[rows], temperature), epsilons) for rows in row_chunks(z)]
+    blocks = [_curve(pair, epsilons) for _, pair in pairs(z, z_perturbed, temperature, Arena())]
     return torch.cat(blocks).reshape(*logits.shape[:-1], len(epsilons))
 
 
 def _curve(pair: Pair, epsilons: Sequence[float]) -> Tensor:
-    x = pair.centred_delta()
+    x, _, _ = pair.centred_delta()
     p, q = pair.dense.probs, pair.perturbed.probs
     log_ratio = x - torch.log1p((p * torch.expm1(x)).sum(-1, keepdim=True))
     # q - e^epsilon p = q (1 - e^(epsilon - log q/p)): each term without cancellation

@@ -2,7 +2,7 @@
 
 Divergences come from sums such as E_p x and E_p e^x - 1. Their rounding error is a few units of the sum's
 terms, so a result that is not much smaller than its terms is accurate; where one is smaller, or an exponent
-could leave the range, the row is reported as doubtful.
+could leave the range, the row is reported as doubtful. :mod:`theory.rows_apart` shares most of this.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from theory.rows import LOG2E, Pair, first_largest
+from theory.rows import LOG2E, Pair
 from theory.rows_careful import GROUPS, Columns
 from theory.stable import dot, dots
 
@@ -19,13 +19,17 @@ from theory.stable import dot, dots
 KEPT = 1e-3
 # Spread of logits and of delta for which no product of two probabilities or ratios over- or underflows.
 WIDEST_SPREAD = 300.0
-VARIANCES = ("var_p", "var_q", "var_r", "var_w", "var_g")
+# Variance of delta under p and the escort from which on e^x - 1 need not keep more digits than e^x, provided
+# that the squared Hellinger distance, the smallest of the results, is not below KEPT.
+MOVED = 0.02
+VARIANCES = ("var_p", "var_q", "var_w", "var_r", "var_g")
 
 
 class Doubt:
     """Collects, per row and group of columns, whether every difference taken kept its digits."""
 
-    def __init__(self, in_range: Tensor) -> None:
+    def __init__(self, sums: Columns) -> None:
+        in_range = torch.maximum(-sums["lowest"], sums["most"] - sums["least"]) < WIDEST_SPREAD
         self._sound: dict[str, list[Tensor]] = {group: [in_range] for group in GROUPS}
 
     def check(self, group: str, result: Tensor, scale: Tensor) -> Tensor:
@@ -39,137 +43,165 @@ class Doubt:
         return ~torch.stack([torch.stack(sound).all(0) for sound in self._sound.values()], -1)
 
 
-def fast_rows(pair: Pair) -> tuple[Columns, Tensor]:
-    """All measured columns of ``(rows, V)`` logits, each ``(rows,)``, and the mask of :meth:`Doubt.rows`."""
-    x = pair.centred_delta()
-    return fast_columns(fast_sums(pair, x, (x.amin(-1), x.amax(-1))), pair.z.shape[-1])
+def fast_sums(pair: Pair, centred: tuple[Tensor, Tensor, Tensor], growth: Tensor) -> Columns:
+    """The sums over the vocabulary that :func:`fast_columns` needs, ``(rows,)`` or ``(rows, k)``.
 
-
-def fast_sums(pair: Pair, x: Tensor, extremes: tuple[Tensor, Tensor]) -> Columns:
-    """The sums over the vocabulary that :func:`fast_columns` needs, ``(rows,)`` or ``(rows, 5)``.
-
-    ``x`` is ``pair.centred_delta()``, ``(rows, V)``, with its extremes ``(rows,)``. The five are those of
-    :func:`_weights`.
+    ``centred`` is ``pair.centred_delta()``; ``growth``, ``(rows, V)``, becomes e^(x/2). The five of a sum are
+    those of :func:`_weigh`.
     """
-    growth = torch.mul(x, 0.5 * LOG2E, out=pair.arena.like(x)).exp2_()
-    weights = _weights(pair, growth)
-    square = torch.mul(x, x, out=pair.arena.like(x))
-    sums = vector_sums(pair, x) | {
-        "least": extremes[0],
-        "most": extremes[1],
-        "mass": weights[:, 1:].sum(-1),
-        "first": dots(weights, x),
-        "second": dots(weights, square),
-        "fourth": dot(weights[:, 2], weights[:, 2]),
-        "weighted_y": dot(weights[:, 0], pair.dense.y),
-        "weighted_y_perturbed": dot(weights[:, 1], pair.dense.y),
+    x, least, most = centred
+    torch.mul(x, 0.5 * LOG2E, out=growth).exp2_()
+    weights = _weigh(pair, growth)
+    spare = torch.mul(x, x, out=pair.arena.like(x))
+    total = pair.room[:, :7].sum(-1)
+    by_x = dots(pair.room[:, :7], x)
+    mass = torch.cat([1 + pair.dense.rest, total[:, 3:]], -1)
+    mean, square = by_x[:, 2:] / mass, dots(weights, spare) / mass
+    sums = vector_sums(pair) | {
+        "least": least,
+        "most": most,
+        "total": total,
+        "by_x": by_x,
+        "by_y": dots(pair.room[:, 1:4], pair.dense.y),
+        "mass": mass,
+        "mean": mean,
+        "square": square,
+        "variance": square - mean * mean,
+        "fourth": dot(weights[:, 3], weights[:, 3]),
         "lowest": pair.dense.y.amin(-1),
-        "top1_agree": (first_largest(pair.z_perturbed) == pair.dense.top).squeeze(-1),
+        "top1_agree": (pair.top_perturbed == pair.dense.top).squeeze(-1),
     }
-    half = torch.mul(x, 0.5, out=square).expm1_()
-    return sums | _divergence_sums(weights, 1 + sums["rest"], growth, half, pair.arena.like(x))
+    change = pair.arena.like(x)
+    if bool((sums["variance"][:, ::3] >= MOVED).all()):
+        sums |= _change_of_moved(mass, growth, change)
+    else:
+        sums |= _change(pair, x, change, spare)
+    return sums | _divergence_sums(weights, change, growth, sums["excess"], spare)
 
 
-def _weights(pair: Pair, growth: Tensor) -> Tensor:
-    """p, q, p^2, p*q and sqrt(p*q), each times a constant, as ``(rows, 5, V)``; ``growth`` is e^(x/2)."""
-    p, q, escort, product, root = pair.room.unbind(1)
+def _change_of_moved(mass: Tensor, growth: Tensor, change: Tensor) -> Columns:
+    """(e^x - E)/2 into ``change``, with E = E_p e^x; what E and E_p e^(x/2) exceed 1 by, ``(rows,)``."""
+    mean_growth = mass[:, 1] / mass[:, 0]
+    torch.addcmul((-0.5 * mean_growth).unsqueeze(-1), growth, growth, value=0.5, out=change)
+    return {"excess": mean_growth - 1, "root_excess": mass[:, 4] / mass[:, 0] - 1}
+
+
+def _change(pair: Pair, x: Tensor, change: Tensor, spare: Tensor) -> Columns:
+    """As :func:`_change_of_moved`, all relative to what they differ from."""
+    mass, p = 1 + pair.dense.rest.squeeze(-1), pair.dense.weights
+    half = torch.mul(x, 0.5, out=spare).expm1_()
+    torch.addcmul(half, half, half, value=0.5, out=change)  # (e^x - 1)/2
+    excess = 2 * dot(p, change) / mass
+    change.sub_((0.5 * excess).unsqueeze(-1))
+    return {"excess": excess, "root_excess": dot(p, half) / mass}
+
+
+def _weigh(pair: Pair, growth: Tensor) -> Tensor:
+    """p, q, p*q, p^2 and sqrt(p*q), each times a constant, as ``(rows, 5, V)``; ``growth`` is e^(x/2)."""
+    p, q, product, escort, root = pair.room[:, 2:7].unbind(1)
     torch.mul(p, p, out=escort)
     torch.mul(p, growth, out=root)
     torch.mul(root, growth, out=q)
     torch.mul(root, root, out=product)
-    return pair.room
+    return pair.room[:, 2:7]
 
 
-def _divergence_sums(weights: Tensor, mass: Tensor, growth: Tensor, half: Tensor, spare: Tensor) -> Columns:
-    """Sums over q/p - 1, which is (e^x - E)/E with E = E_p e^x; ``half`` is e^(x/2) - 1. Overwrites both.
+def _divergence_sums(
+    weights: Tensor, change: Tensor, growth: Tensor, excess: Tensor, spare: Tensor
+) -> Columns:
+    """Sums over q/p - 1, which is ``change`` times 2/E with E = E_p e^x. Overwrites ``change``.
 
     sinh^2(l/2) = (q-p)^2/4pq with l = log(q/p) gives chi2 both ways and, as js = J/4 - sum (p+q)/2 log
     cosh(l/2) with J = sum (q-p) l, js: both of its terms are of second order, the sum about half of J/4.
     """
-    p, _, escort, *_ = weights.unbind(1)
-    change = torch.addcmul(half, half, half, value=0.5, out=spare)  # (e^x - 1)/2
-    excess = 2 * dot(p, change) / mass
-    change.sub_((0.5 * excess).unsqueeze(-1))
+    p, _, _, escort, _ = weights.unbind(1)
     sums = {
-        "excess": excess,
-        "root_excess": dot(p, half) / mass,
         "escort_change": dot(escort, change),
-        "distance": dot(p, torch.abs(change, out=half)),
+        "distance": dot(p, torch.abs(change, out=spare)),
     }
     sinh_sq = change.div_(growth).square_().mul_((1 / (1 + excess)).unsqueeze(-1))
-    sums["sinh_sq"] = dots(weights[:, :4], sinh_sq)
+    sums["sinh_sq"] = dots(weights[:, :3], sinh_sq)
     return sums | {"log_cosh": dots(weights[:, :2], sinh_sq.log1p_())}
 
 
-def vector_sums(pair: Pair, x: Tensor) -> Columns:
-    """Sums about logits and delta that every way of computing a row needs, ``(rows,)``."""
-    y, z, step = pair.dense.y, pair.z, pair.step
+def vector_sums(pair: Pair) -> Columns:
+    """Sums about p alone and the logits as vectors that every way of computing a row needs.
+
+    Beside them each way gives ``total``, sums of x and y, ``by_x``, of their products with x, and ``by_y``,
+    of y's with y; more may follow in each.
+    """
     return {
         "rest": pair.dense.rest.squeeze(-1),
         "margin": pair.dense.margin,
-        "sum_x": x.sum(-1),
-        "sum_xx": dot(x, x),
-        "sum_y": y.sum(-1),
-        "sum_yy": dot(y, y),
-        "sum_xy": dot(x, y),
-        "norm_sq": dot(z, z),
-        "product": dot(z, step),
-        "step_sq": dot(step, step),
+        "norm_sq": dot(pair.z, pair.z),
+        "by_step": dots(pair.room[:, 7:], pair.step),
     }
 
 
 def fast_columns(sums: Columns, vocabulary: int) -> tuple[Columns, Tensor]:
     """All measured columns, each ``(rows,)``, and the mask of :meth:`Doubt.rows`."""
+    doubt = Doubt(sums)
+    columns = shared_columns(sums, vocabulary, doubt)
+    mass, mean = sums["mass"], sums["mean"]
+    variance = doubt.check("variances", sums["variance"], 10 * sums["square"])
+    columns |= zip(VARIANCES, variance.unbind(-1), strict=True)
+    crossed = torch.log1p(sums["rest"]) - sums["by_y"][:, 2] / mass[:, 1]
+    scale = 20 * (crossed + mean[:, 1].abs() + torch.log1p(sums["excess"]).abs())
+    return columns | {
+        "js": doubt.check("divergences", *jensen_shannon(sums, columns)),
+        "entropy_perturbed": doubt.check("shape", crossed - columns["kl_reverse"], scale),
+    }, doubt.rows()
+
+
+def shared_columns(sums: Columns, vocabulary: int, doubt: Doubt) -> Columns:
+    """The columns that are found alike for rows apart and not: all but js, five variances, entropy of q."""
     least, most = sums["least"], sums["most"]
-    mass = torch.cat([(1 + sums["rest"]).unsqueeze(-1), sums["mass"]], -1)
-    doubt = Doubt(torch.maximum(-sums["lowest"], most - least) < WIDEST_SPREAD)
-    mean, square = sums["first"] / mass, sums["second"] / mass
-    variance = doubt.check("variances", square - mean * mean, 10 * square)
+    mass, mean = sums["mass"], sums["mean"]
     shift = torch.log1p(sums["excess"])
-    columns = dict(zip(VARIANCES, variance.unbind(-1), strict=True))
-    columns |= _divergences(sums, mass, mean, shift, doubt)
-    columns |= {
+    return {
         "oscillation": most - least,
         "rho_plus": doubt.check("range", most - shift, most.abs()),
         "rho_minus": doubt.check("range", shift - least, least.abs()),
         "low_p": doubt.check("range", least - mean[:, 0], least.abs()),
         "high_p": doubt.check("range", most - mean[:, 0], most.abs()),
-        "low_r": doubt.check("range", least - mean[:, 2], least.abs()),
-        "high_r": doubt.check("range", most - mean[:, 2], most.abs()),
-        "gini_p": mass[:, 2] / mass[:, 0] ** 2,
-        "gini_r": sums["fourth"] / mass[:, 2] ** 2,
+        "low_r": doubt.check("range", least - mean[:, 3], least.abs()),
+        "high_r": doubt.check("range", most - mean[:, 3], most.abs()),
+        "gini_p": mass[:, 3] / mass[:, 0] ** 2,
+        "gini_r": sums["fourth"] / mass[:, 3] ** 2,
+        "var_u": uniform_variance(sums, vocabulary, doubt),
+        **_divergences(sums, mass, mean, shift, doubt),
+        **vector_columns(sums, vocabulary, doubt),
+        **shape(sums, sums["by_y"][:, 1]),
     }
-    columns |= {"var_u": uniform_variance(sums, vocabulary, doubt)}
-    columns |= vector_columns(sums, vocabulary, doubt) | shape(sums)
-    crossed = torch.log1p(sums["rest"]) - sums["weighted_y_perturbed"] / mass[:, 1]
-    scale = 20 * (crossed + mean[:, 1].abs() + shift.abs())
-    entropy = doubt.check("shape", crossed - columns["kl_reverse"], scale)
-    return columns | {"entropy_perturbed": entropy}, doubt.rows()
 
 
 def _divergences(sums: Columns, mass: Tensor, mean: Tensor, shift: Tensor, doubt: Doubt) -> Columns:
-    """The sums about p and q; ``shift`` is log E_p e^x. E_p |l| is at most kl + 2 tv, E_q |l| likewise."""
-    p, q, escort = mass[:, :3].unbind(-1)
-    growth, sinh_sq, log_cosh = 1 + sums["excess"], sums["sinh_sq"], sums["log_cosh"]
+    """The sums about p and q but js; ``shift`` is log E_p e^x. E_p |l| is at most kl + 2 tv, E_q |l| too."""
+    p, q, _, escort, _ = mass.unbind(-1)
+    growth, sinh_sq = 1 + sums["excess"], sums["sinh_sq"]
     tv = sums["distance"] / (p * growth)
     kl = doubt.check("divergences", shift - mean[:, 0], tv)
-    kl_reverse = doubt.check("divergences", mean[:, 1] - shift, torch.maximum(tv, kl))
-    jeffreys = kl + kl_reverse
-    log_cosh = log_cosh[:, 0] / p + log_cosh[:, 1] / q
     root = torch.sqrt(growth)
     affinity_lost = sums["excess"] / (1 + root) - sums["root_excess"]
+    moved = (sums["variance"][:, ::3] >= MOVED).all(-1)
     return {
         "kl": kl,
-        "kl_reverse": kl_reverse,
+        "kl_reverse": doubt.check("divergences", mean[:, 1] - shift, torch.maximum(tv, kl)),
         "tv": tv,
-        "js": doubt.check("divergences", 0.25 * (jeffreys - log_cosh), torch.maximum(tv, 40 * jeffreys)),
-        "hellinger_sq": doubt.check("divergences", affinity_lost / root, tv),
+        "hellinger_sq": doubt.check("divergences", affinity_lost / root, torch.where(moved, 1.0, tv)),
         "chi2": 4 * sinh_sq[:, 1] / q,
         "chi2_reverse": 4 * sinh_sq[:, 0] / p,
         "cosdist_p": distance_of_directions(
-            2 * sums["escort_change"] / (escort * growth), 4 * sinh_sq[:, 3] / (escort * growth), doubt
+            2 * sums["escort_change"] / (escort * growth), 4 * sinh_sq[:, 2] / (escort * growth), doubt
         ),
     }
+
+
+def jensen_shannon(sums: Columns, columns: Columns) -> tuple[Tensor, Tensor]:
+    """js as a quarter of the Jeffreys divergence less a sum, and the size of the terms."""
+    jeffreys = columns["kl"] + columns["kl_reverse"]
+    log_cosh = (sums["log_cosh"] / sums["mass"][:, :2]).sum(-1)
+    return 0.25 * (jeffreys - log_cosh), torch.maximum(columns["tv"], 40 * jeffreys)
 
 
 def distance_of_directions(mean: Tensor, square: Tensor, doubt: Doubt) -> Tensor:
@@ -181,17 +213,17 @@ def distance_of_directions(mean: Tensor, square: Tensor, doubt: Doubt) -> Tensor
 
 def uniform_variance(sums: Columns, vocabulary: int, doubt: Doubt) -> Tensor:
     """Variance of delta under the uniform distribution."""
-    mean, square = sums["sum_x"] / vocabulary, sums["sum_xx"] / vocabulary
+    mean, square = sums["total"][:, 0] / vocabulary, sums["by_x"][:, 0] / vocabulary
     return doubt.check("variances", square - mean * mean, 10 * square)
 
 
-def shape(sums: Columns) -> Columns:
+def shape(sums: Columns, weighted_y: Tensor) -> Columns:
     """The columns about p alone, but for gini, and whether the largest logit is still the same."""
     mass = 1 + sums["rest"]
     return {
         "p_max": 1 / mass,
         "p_rest": sums["rest"] / mass,
-        "entropy": torch.log1p(sums["rest"]) - sums["weighted_y"] / mass,
+        "entropy": torch.log1p(sums["rest"]) - weighted_y / mass,
         "margin": sums["margin"],
         "top1_agree": sums["top1_agree"],
     }
@@ -199,12 +231,13 @@ def shape(sums: Columns) -> Columns:
 
 def vector_columns(sums: Columns, vocabulary: int, doubt: Doubt) -> Columns:
     """The columns about z and z' as vectors; Pearson from z/T and delta, each less a constant."""
-    norm_sq, product = sums["norm_sq"], sums["product"]
-    cosdist, orthogonal_sq = _cosine(norm_sq, product, sums["step_sq"], doubt)
-    sum_y, sum_x = sums["sum_y"], sums["sum_x"]
-    spread = doubt.check("vectors", sums["sum_yy"] - sum_y * sum_y / vocabulary, sums["sum_yy"])
-    step_sq = doubt.check("vectors", sums["sum_xx"] - sum_x * sum_x / vocabulary, sums["sum_xx"])
-    centred = _cosine(spread, sums["sum_xy"] - sum_y * sum_x / vocabulary, step_sq, doubt)[0]
+    norm_sq, (product, step_sq) = sums["norm_sq"], sums["by_step"].unbind(-1)
+    cosdist, orthogonal_sq = _cosine(norm_sq, product, step_sq, doubt)
+    (sum_x, sum_y), (sum_xx, sum_xy) = sums["total"][:, :2].unbind(-1), sums["by_x"][:, :2].unbind(-1)
+    sum_yy = sums["by_y"][:, 0]
+    spread = doubt.check("vectors", sum_yy - sum_y * sum_y / vocabulary, sum_yy)
+    moved = doubt.check("vectors", sum_xx - sum_x * sum_x / vocabulary, sum_xx)
+    centred = _cosine(spread, sum_xy - sum_y * sum_x / vocabulary, moved, doubt)[0]
     return {
         "cosdist_z": cosdist,
         "cosdist_z_centred": centred,

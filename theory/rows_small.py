@@ -14,10 +14,9 @@ import mpmath
 import torch
 from torch import Tensor
 
-from theory.rows import Pair, first_largest
+from theory.rows import Pair
 from theory.rows_careful import Columns
 from theory.rows_fast import (
-    WIDEST_SPREAD,
     Doubt,
     distance_of_directions,
     shape,
@@ -55,7 +54,7 @@ def small_sums(pair: Pair, x: Tensor) -> Columns:
     """
     weights, y, mass = pair.dense.weights, pair.dense.y, 1 + pair.dense.rest
     x.sub_(dot(weights, x).unsqueeze(-1) / mass)
-    sums = vector_sums(pair, x) | {"least": x.amin(-1), "most": x.amax(-1)}
+    sums = vector_sums(pair) | {"least": x.amin(-1), "most": x.amax(-1)}
     powers = _powers(pair, x, _order(torch.maximum(-sums["least"], sums["most"])))
     spare = pair.arena.like(x)
     moments = _moments(powers, weights, mass)
@@ -66,19 +65,21 @@ def small_sums(pair: Pair, x: Tensor) -> Columns:
     return sums | {
         "moments": moments,
         "log_moments": log_moments,
-        "weighted_y": log_moments[:, 0] * mass.squeeze(-1),
+        "total": pair.room[:, :2].sum(-1),
+        "by_x": dots(pair.room[:, :2], x),
+        "by_y": dots(pair.room[:, 1:2], y),
         "escort_moments": escort_moments,
         "escort_mass": escort_mass.squeeze(-1),
         "fourth": fourth,
         "tv": 0.5 * dot(weights, log_ratio.expm1_().abs_()) / mass.squeeze(-1),
-        "top1_agree": (first_largest(pair.z_perturbed) == pair.dense.top).squeeze(-1),
+        "top1_agree": (pair.top_perturbed == pair.dense.top).squeeze(-1),
         "lowest": y.amin(-1),
     }
 
 
 def small_columns(sums: Columns, vocabulary: int) -> tuple[Columns, Tensor]:
     """All measured columns, each ``(rows,)``, and what lost digits to cancellation: :meth:`Doubt.rows`."""
-    doubt = Doubt(sums["lowest"] > -WIDEST_SPREAD)
+    doubt = Doubt(sums)
     moments, escort = sums["moments"], sums["escort_moments"]
     least, most, mean_r = sums["least"], sums["most"], escort[:, 1]
     columns = _divergences(moments) | {
@@ -103,7 +104,7 @@ def small_columns(sums: Columns, vocabulary: int) -> tuple[Columns, Tensor]:
 
 def _powers(pair: Pair, x: Tensor, order: int) -> Tensor:
     """x, x^2, ..., x^order as ``(rows, order, V)``."""
-    powers = pair.arena.like(x.unsqueeze(1).expand(-1, order, -1))
+    powers = pair.arena.room((len(x), order, x.shape[-1]), x.device)
     powers[:, 0] = x
     for k in range(1, order):
         torch.mul(powers[:, k - 1], x, out=powers[:, k])
@@ -181,7 +182,7 @@ def _cosine_distance(escort: Tensor, doubt: Doubt) -> Tensor:
 def _shape(sums: Columns, kl_reverse: Tensor) -> Columns:
     """The columns about p or q alone; the entropy of q is -E_q log p - kl_reverse."""
     log_p = _tilted(sums["log_moments"], 0, 1.0) / _tilted(sums["moments"], 0, 1.0)
-    return shape(sums) | {
+    return shape(sums, sums["log_moments"][:, 0] * (1 + sums["rest"])) | {
         "entropy_perturbed": torch.log1p(sums["rest"]) - log_p - kl_reverse,
         "gini_p": sums["escort_mass"] / (1 + sums["rest"]) ** 2,
         "gini_r": sums["fourth"] / sums["escort_mass"] ** 2,

@@ -21,18 +21,24 @@ _JS_SERIES = tuple(1.0 / ((k + 1) * (2 * k + 1)) for k in range(14))
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """Dot products over the last axis of two ``(rows, V)`` tensors, ``(rows,)``."""
     if a.shape[0] == 1:  # without a temporary, which batches of such products would be too slow for
-        parts = zip(torch.split(a[0], SEGMENT), torch.split(b[0], SEGMENT), strict=True)
-        return sum((torch.dot(x, y) for x, y in parts), torch.zeros_like(a[0, :1]))
+        return _in_segments(a, b[0])
     return torch.linalg.vecdot(a, b)
 
 
 def dots(a: Tensor, b: Tensor) -> Tensor:
     """Dot products ``(rows, k)`` of each of the k in ``(rows, k, V)`` with ``(rows, V)``."""
     if a.shape[0] == 1:
-        parts = zip(torch.split(a[0], SEGMENT, dim=1), torch.split(b[0], SEGMENT), strict=True)
-        return sum((torch.mv(x, y) for x, y in parts), torch.zeros_like(a[:, :, 0]))
+        return _in_segments(a[0], b[0]).unsqueeze(0)
     # The vector comes first: the other order is several times slower where there are many rows.
     return torch.matmul(b.unsqueeze(-2), a.mT).squeeze(-2)
+
+
+def _in_segments(a: Tensor, b: Tensor) -> Tensor:
+    """Dot products ``(k,)`` of the rows of ``(k, V)`` with ``(V,)``, SEGMENT entries at a time."""
+    if b.numel() <= SEGMENT:
+        return torch.mv(a, b)
+    parts = zip(torch.split(a, SEGMENT, dim=1), torch.split(b, SEGMENT), strict=True)
+    return torch.stack([torch.mv(x, y) for x, y in parts]).sum(0)
 
 
 def two_difference(a: Tensor, b: Tensor, room: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from theory.rows import Arena, Pair, Softmax, row_chunks
+from theory.rows import Arena, Pair, Softmax, first_largest, pairs, row_chunks
 from theory.validation import check_finite, check_pair, check_size, check_tokens
 
 
@@ -25,7 +25,8 @@ def token_log_probs(logits: Tensor, tokens: Tensor, temperature: float = 1.0) ->
     places = check_tokens(tokens, logits).reshape(-1, 1)
     blocks = []
     for rows in row_chunks(flat):
-        log_probs = Softmax(flat[rows].double(), temperature, Arena()).log_probs
+        part = flat[rows].double()
+        log_probs = Softmax(part, temperature, Arena(), first_largest(part)).log_probs
         blocks.append(log_probs.gather(-1, places[rows]).squeeze(-1))
     return torch.cat(blocks).reshape(logits.shape[:-1])
 
@@ -43,7 +44,7 @@ def gumbel_flip(logits: Tensor, perturbed: Tensor, temperature: float = 1.0) -> 
     check_pair("logits", logits, "perturbed", perturbed)
     temperature = check_size(temperature, logits, perturbed)
     z, z_perturbed = (t.detach().reshape(-1, logits.shape[-1]) for t in (logits, perturbed))
-    blocks = [_flip(Pair(z[rows], z_perturbed[rows], temperature)) for rows in row_chunks(z)]
+    blocks = [_flip(pair) for _, pair in pairs(z, z_perturbed, temperature, Arena())]
     return torch.cat(blocks).reshape(logits.shape[:-1])
 
 

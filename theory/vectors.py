@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 from theory.drift import VectorDrift
+from theory.rows import row_chunks
 from theory.stable import two_difference
 from theory.validation import check_pair
 
+# Elements per chunk: the two dozen float64 temporaries of this size come from memory just used.
+_CHUNK = 2**13
 _SPLITTER = 2.0**27 + 1
 _PEELS = 3
 _UNPEELED = 2.0**-75  # three peels leave up to 2^-78 of a parallel vector
@@ -100,5 +103,9 @@ def measure_vectors(x: Tensor, y: Tensor) -> VectorDrift:
         values that are not finite.
     """
     check_pair("x", x, "y", y)
-    dense, perturbed = x.detach().double(), y.detach().double()
-    return VectorDrift(**geometry(dense, perturbed, *two_difference(perturbed, dense))._asdict())
+    dense, perturbed = (side.detach().reshape(-1, side.shape[-1]) for side in (x, y))
+    blocks = []
+    for rows in row_chunks(dense, _CHUNK):
+        one, other = dense[rows].double(), perturbed[rows].double()
+        blocks.append(VectorDrift(**geometry(one, other, *two_difference(other, one))._asdict()))
+    return VectorDrift.cat(blocks).reshape(*x.shape[:-1])

@@ -4,63 +4,21 @@ from __future__ import annotations
 
 import math
 
-import mpmath
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from mpmath import mpf
 from torch import Tensor, distributions
 
-from tests.theory import oracle
 from tests.theory.adversarial import DTYPES, pairs
+from tests.theory.columns import SMALLEST, agrees
 from tests.theory.instances import instance
 from theory import Drift, measure
-from theory.rows import Pair, first_largest
-from theory.rows_careful import careful_rows
-from theory.rows_fast import fast_rows
 
-TOLERANCE = 1e-12
-SMALLEST = 1e-285  # below it, atoms and their squares are subnormal or zero
-CANCELLING = ("cosdist_z", "cosdist_z_centred", "orthogonal_sq")  # exactly parallel vectors: noise of 1e-32
 QUANTITIES = ("kl", "kl_reverse", "js", "tv", "hellinger_sq", "chi2", "chi2_reverse", "cosdist_p")
 SPREADS = ("oscillation", "rho_plus", "rho_minus", "low_p", "high_p", "low_r", "high_r")
 VARIANCES = ("var_p", "var_q", "var_r", "var_w", "var_g", "var_u")
 INVARIANT = (*QUANTITIES, *SPREADS, *VARIANCES, "p_max", "entropy", "entropy_perturbed", "gini_p", "gini_r")
-
-
-def error(name: str, found: float, truth: mpf) -> float:
-    """Relative error; 0 where both are beyond what float64 can hold."""
-    if mpmath.isnan(truth) or mpmath.isinf(truth):
-        return 0.0 if str(found) == str(float(truth)) else math.inf
-    if found == math.inf and truth > mpf("1.7e308"):
-        return 0.0
-    if abs(truth) < SMALLEST and abs(found) < 10 * SMALLEST:
-        return 0.0
-    if truth == 0:
-        return 0.0 if found == 0 or (name in CANCELLING and abs(found) < 1e-31) else math.inf
-    return float(abs(mpf(found) / truth - 1))
-
-
-def agrees(logits: Tensor, perturbed: Tensor, temperature: float) -> None:
-    drift = measure(logits, perturbed, temperature)
-    truth = oracle.drift_columns(logits.double().tolist(), perturbed.double().tolist(), temperature)
-    for name, value in truth.items():
-        found = getattr(drift, name).item()
-        assert error(name, found, value) <= allowed(name, truth, logits, perturbed), (name, found, value)
-
-
-def allowed(name: str, truth: dict[str, mpf], logits: Tensor, perturbed: Tensor) -> float:
-    """1e-12, but for two columns that are small when a vector is nearly orthogonal or parallel to another."""
-    value = truth[name]
-    if not mpmath.isfinite(value) or value == 0:
-        return TOLERANCE
-    if name == "parallel":  # an inner product: its error is relative to the lengths
-        return TOLERANCE * float(mpmath.hypot(mpmath.sqrt(truth["orthogonal_sq"]), value) / abs(value))
-    if name == "cosdist_z_centred":  # rounding the mean turns the logits by up to one unit
-        step = (perturbed.double() - logits.double()).std(correction=0) / logits.double().std(correction=0)
-        return TOLERANCE + 1e-15 * step.item() / math.sqrt(float(value))
-    return TOLERANCE
 
 
 @settings(max_examples=400)
@@ -91,60 +49,6 @@ def test_every_column_is_exact_to_twelve_digits(seed: int) -> None:
 )
 def test_every_column_on_shrinkable_pairs(pair: tuple[Tensor, Tensor], temperature: float) -> None:
     agrees(*pair, temperature)
-
-
-@pytest.mark.parametrize("scale", [1e-9, 1e-6, 1e-3, 3e-3, 0.01, 0.03, 0.3, 3.0])
-def test_both_ways_of_computing_a_row_agree(scale: float) -> None:
-    generator = torch.Generator().manual_seed(0)
-    logits = 3 * torch.randn(8, 3000, generator=generator, dtype=torch.float64)
-    perturbed = logits + scale * torch.randn(8, 3000, generator=generator, dtype=torch.float64)
-    fast, doubts = fast_rows(Pair(logits, perturbed, 1.0))
-    doubtful = doubts.any(-1)
-    careful = careful_rows(Pair(logits, perturbed, 1.0))
-    assert set(fast) == set(careful)
-    if scale >= 0.03:
-        assert not doubtful.any(), "the fast way must serve ordinary drift"
-    if scale <= 1e-6:
-        assert doubtful.all()
-    for name, values in careful.items():
-        sound = ~doubtful
-        torch.testing.assert_close(
-            fast[name][sound], values[sound], rtol=TOLERANCE, atol=1e-15 * (name == "parallel")
-        )
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_long_rows_whose_mass_moves_away(seed: int) -> None:
-    """Mass far from where delta is centred: variances there are small differences of large squares."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(64, 1, generator=generator)
-
-    logits = uniform(0.1, 6) * torch.randn(64, 3000, generator=generator)
-    logits[:, :1] += uniform(-40, 40).clamp(min=0)
-    perturbed = logits + 10 ** uniform(-5, 1.5) * torch.randn(64, 3000, generator=generator)
-    perturbed[:, 1:2] += uniform(-60, 60).clamp(min=0)
-    drift, careful = measure(logits, perturbed), careful_rows(Pair(logits, perturbed, 1.0))
-    for name, values in careful.items():
-        torch.testing.assert_close(
-            getattr(drift, name), values, rtol=TOLERANCE, atol=1e-15 * (name == "parallel"), msg=name
-        )
-
-
-@pytest.mark.parametrize("width", [1, 2, 256, 300, 1024])
-def test_first_largest(width: int) -> None:
-    values = torch.randint(0, 5, (40, width), generator=torch.Generator().manual_seed(0)).double()
-    assert first_largest(values).squeeze(-1).tolist() == [row.index(max(row)) for row in values.tolist()]
-
-
-@pytest.mark.parametrize("scale", [1e-9, 1e-4, 0.3])
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_long_rows_agree_with_mpmath(scale: float, dtype: torch.dtype) -> None:
-    generator = torch.Generator().manual_seed(1)
-    logits = (2 * torch.randn(700, generator=generator, dtype=torch.float64)).to(dtype)
-    step = scale * torch.randn(700, generator=generator, dtype=torch.float64)
-    agrees(logits, (logits.double() + step).to(dtype), 0.9)
 
 
 @settings(max_examples=100)
@@ -308,16 +212,3 @@ GOOD = torch.zeros(2, 3)
 def test_bad_input_is_one_clear_sentence(arguments: tuple[object, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         measure(*arguments)  # type: ignore[arg-type]
-
-
-def test_js_of_a_wide_swap_in_a_long_row_keeps_its_digits() -> None:
-    """js is then eighty times smaller than the Jeffreys sums it comes from, each of 262,144 terms."""
-    z = torch.zeros(1, 262_144, dtype=torch.float64)
-    z[0, 0], z[0, 1] = 14.0, -13.9
-    swapped = z.clone()
-    swapped[0, 0], swapped[0, 1] = z[0, 1], z[0, 0]
-    with mpmath.workdps(50):
-        total = mpmath.e**14 + mpmath.exp(mpmath.mpf(float(z[0, 1]))) + 262_142
-        a, b = mpmath.e**14 / total, mpmath.exp(mpmath.mpf(float(z[0, 1]))) / total
-        exact = float(a * mpmath.log(2 * a / (a + b)) + b * mpmath.log(2 * b / (a + b)))
-    assert measure(z, swapped).js.item() == pytest.approx(exact, rel=1e-12, abs=0)

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.theory import oracle
-from tests.theory.test_measure import agrees, allowed, error
+from tests.theory.columns import agrees, allowed, error, whole_pair
 from theory import measure
-from theory.rows import Pair
 from theory.rows_careful import careful_rows
 from theory.rows_small import LARGEST_STEP, small_columns, small_sums
 
@@ -31,7 +30,7 @@ def small_step(
     delta = torch.rand(size, generator=generator, dtype=torch.float64) - 0.5
     if shape == "one moved":
         delta[1:] *= 1e-6
-    centred = Pair(logits.unsqueeze(0), (logits + delta).unsqueeze(0), temperature).centred_delta()
+    centred = whole_pair(logits.unsqueeze(0), (logits + delta).unsqueeze(0), temperature).centred_delta()[0]
     return logits, logits + shift + delta * (step / centred.abs().max())
 
 
@@ -48,8 +47,8 @@ def test_moments_serve_small_steps(
     seed: int, size: int, shape: str, step: float, shift: float, temperature: float
 ) -> None:
     logits, perturbed = small_step(seed, size, shape, 0.999999 * step * LARGEST_STEP, shift, temperature)
-    pair = Pair(logits.unsqueeze(0), perturbed.unsqueeze(0), temperature)
-    x = pair.centred_delta()
+    pair = whole_pair(logits.unsqueeze(0), perturbed.unsqueeze(0), temperature)
+    x, _, _ = pair.centred_delta()
     assert x.abs().max() <= LARGEST_STEP
     columns, doubts = small_columns(small_sums(pair, x), size)
     truth = oracle.drift_columns(logits.tolist(), perturbed.tolist(), temperature)

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from sim.worlds import Given, World
-from theory.theorem import Bound, Claim, Side
+from theory.claims import Bound, Claim, Side
 
 Array = NDArray[np.float64]
 Values = dict[str, Array]

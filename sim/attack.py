@@ -24,9 +24,10 @@ from sim.reducers import Array
 from sim.worlds import DRIFT, World, world_of
 from sim.worlds.world import with_range
 from theory.checking import claims_on_drift
+from theory.claims import Claim
 from theory.families import catalogue
 from theory.measure import measure
-from theory.theorem import Claim, Status, Theorem, Witness, column
+from theory.theorem import Status, Theorem, Witness, column
 from theory.verify import witness_slack
 
 OSCILLATIONS = (0.01, 50.0)

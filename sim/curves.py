@@ -21,13 +21,13 @@ from rich.table import Table
 from sim.families import BASES
 from sim.reducers import Array
 from sim.tails import tail_rows
+from theory.claims import Claim
 from theory.drift import Drift
 from theory.expectations import expected_cosdist, expected_kl, moments
 from theory.families import catalogue
 from theory.measure import measure
 from theory.names import lookup
 from theory.retrieval import angle
-from theory.theorem import Claim
 from theory.vectors import measure_vectors
 
 TEMPERATURES = (0.5, 1.0, 2.0)

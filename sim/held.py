@@ -12,9 +12,10 @@ from sim.draws import Draws
 from sim.exact import ExactDraw, violated
 from sim.reducers import Array, Tally
 from theory.checking import check, claims_on_drift
+from theory.claims import Claim
 from theory.families import catalogue
 from theory.measure import measure
-from theory.theorem import Claim, Theorem, column
+from theory.theorem import Theorem, column
 
 Mask = NDArray[np.bool_]
 MOVED = 0.1

@@ -12,11 +12,12 @@ from sim.held import held_claims
 from sim.plan import unit_generator
 from sim.reducers import Array
 from theory.checking import check
+from theory.claims import Claim
 from theory.drift import Drift
 from theory.families import catalogue
 from theory.intervals import best_interval
 from theory.measure import measure
-from theory.theorem import Claim, column
+from theory.theorem import column
 
 VOCABULARIES = (2, 16, 256, 4096)
 

@@ -9,8 +9,8 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from sim.reducers import Array
+from theory.claims import Claim
 from theory.families import catalogue
-from theory.theorem import Claim
 
 CONFIDENCE = 0.997
 """Of the exact (Clopper-Pearson) intervals of the frequencies."""

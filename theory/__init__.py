@@ -2,6 +2,9 @@
 
 from theory.checking import Check as Check
 from theory.checking import check as check
+from theory.claims import Bound as Bound
+from theory.claims import CertifiedBound as CertifiedBound
+from theory.claims import Estimate as Estimate
 from theory.confidence import Band as Band
 from theory.confidence import dkw_band as dkw_band
 from theory.confidence import empirical_bernstein_band as empirical_bernstein_band
@@ -21,9 +24,6 @@ from theory.sequences import kl_terms as kl_terms
 from theory.sequences import survival_weights as survival_weights
 from theory.sequences import survival_weights_given_tv as survival_weights_given_tv
 from theory.sequences import tv_terms as tv_terms
-from theory.theorem import Bound as Bound
-from theory.theorem import CertifiedBound as CertifiedBound
-from theory.theorem import Estimate as Estimate
 from theory.theorem import Status as Status
 from theory.theorem import Theorem as Theorem
 from theory.tokens import gumbel_flip as gumbel_flip

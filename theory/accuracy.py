@@ -13,11 +13,11 @@ from functools import cache
 import scipy.optimize
 import sympy as sp
 
+from theory.claims import Claim
 from theory.families import catalogue
 from theory.formula import Formula
 from theory.names import lookup
 from theory.safe_forms import Expression
-from theory.theorem import Claim
 
 LARGEST = 300.0
 """Oscillations up to which the inverse is looked for."""

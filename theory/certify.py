@@ -18,11 +18,11 @@ import torch
 from mpmath import iv
 from torch import Tensor
 
+from theory.claims import Bound, CertifiedBound, Claim
 from theory.formula import interval_code, interval_function
 from theory.interval_arithmetic import Interval, interval, lower_float, upper_float
 from theory.safe_forms import elementary
 from theory.symbols import QUANTITIES
-from theory.theorem import Bound, CertifiedBound, Claim
 
 Statistics: TypeAlias = Mapping[str, Any]
 

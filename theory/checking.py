@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from theory.claims import Bound, Claim
 from theory.families import catalogue
 from theory.formula import Array
-from theory.theorem import Bound, Claim, Status, Theorem, column
+from theory.theorem import Status, Theorem, column
 
 if TYPE_CHECKING:
     from theory.drift import Drift

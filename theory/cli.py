@@ -12,12 +12,13 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from theory.claims import Claim, Side
 from theory.families import catalogue
 from theory.files import atomic_path
 from theory.formula import Formula
 from theory.steps import Step
 from theory.symbols import readable
-from theory.theorem import Claim, Side, Status, Theorem
+from theory.theorem import Status, Theorem
 from theory.verify import Record, verify_one
 
 app = typer.Typer(help="Machine-checked bounds on softmax drift.", add_completion=False)

@@ -33,7 +33,7 @@ class Accuracy:
 
 def stable_functions() -> list[type[Stable]]:
     """Every ``Stable`` function, by name."""
-    for module in ("functions", "two_atoms", "two_atom_bounds"):
+    for module in ("functions", "factors", "two_atoms", "two_atom_bounds"):
         importlib.import_module(f"theory.{module}")
     return sorted(_concrete(Stable), key=lambda function: str(function.__name__))
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from theory.certify import certify
+from theory.claims import Claim, Side
 from theory.families import catalogue
 from theory.instances import DIGITS, adversarial
 from theory.interval_arithmetic import interval, lower_float, upper_float
 from theory.names import lookup
 from theory.steps import StepFailedError
 from theory.symbols import COLUMNS, QUANTITIES
-from theory.theorem import Claim, Side, Status, on_drift
+from theory.theorem import Status, on_drift
 
 if TYPE_CHECKING:
     from theory.drift import Drift

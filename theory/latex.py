@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 import sympy as sp
 
+from theory.claims import Claim
 from theory.function_accuracy import stable_functions
 from theory.safe_forms import Expression
 from theory.steps import Step
 from theory.symbols import latex_names
-from theory.theorem import Claim, Theorem
+from theory.theorem import Theorem
 
 _PREAMBLE = r"""\documentclass[11pt]{article}
 \usepackage[T1]{fontenc}

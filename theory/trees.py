@@ -16,9 +16,9 @@ import mpmath
 import numpy as np
 from mpmath import mpf
 
+from theory.claims import Claim
 from theory.instances import DIGITS
 from theory.steps import Method, Step, computed, require
-from theory.theorem import Claim
 
 Number = Any  # mpmath.mpf
 Prefix = tuple[int, ...]

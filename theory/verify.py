@@ -11,10 +11,11 @@ from typing import Any
 import mpmath
 from mpmath import mpf
 
+from theory.claims import Bound, Claim
 from theory.instances import DIGITS, Instance, adversarial
 from theory.safe_forms import elementary
 from theory.steps import Method, StepFailedError, require
-from theory.theorem import Bound, Claim, Status, Theorem, Witness
+from theory.theorem import Status, Theorem, Witness
 
 ATTAINED = mpf(10) ** -6
 """A witness must come this close to its bound."""

@@ -10,11 +10,12 @@ from markupsafe import Markup
 
 from paper_figs.page import claim_latex, mathml, render, text
 from theory import catalogue
+from theory.claims import Bound, Claim
 from theory.definitions import DEFINITIONS, javascript
 from theory.files import atomic_path
 from theory.formula import Formula
 from theory.javascript import code, helpers
-from theory.theorem import Bound, Claim, Status, Theorem
+from theory.theorem import Status, Theorem
 
 UNPROVED = (Status.NUMERICAL, Status.FALSE)
 WORDS = ("the", "cat", "sees", "a", "dog")

@@ -5,7 +5,7 @@ from sim.worlds.pairs import WORLDS as _PAIRS
 from sim.worlds.sequences import Chains, Trees
 from sim.worlds.spaces import Embeddings, Heads
 from sim.worlds.world import Free, Given, World
-from theory.theorem import Claim
+from theory.claims import Claim
 
 WORLDS: tuple[World, ...] = (
     DRIFT,

@@ -18,12 +18,13 @@ from sim.worlds import WORLDS, Given
 from sim.worlds.pairs import WORLDS as PAIRS
 from sim.worlds.sequences import Chains, Trees, _scaled
 from theory import markov
+from theory.claims import at_most
 from theory.families import catalogue
 from theory.instances import DIGITS
 from theory.measure import measure
 from theory.symbols import COLUMNS as THEORY
 from theory.symbols import oscillation, tv
-from theory.theorem import Status, at_most
+from theory.theorem import Status
 from theory.tokens import gumbel_flip
 from theory.trees import Tree
 

@@ -13,11 +13,11 @@ from sim import tails as tails_module
 from sim.curves import curves_table, predicted_curves
 from sim.regimes import regime_map, regime_tables
 from sim.scatter import bounds_and_witnesses, estimate_error
+from theory.claims import at_most
 from theory.families import catalogue
 from theory.families.f_noise import noise as tau
 from theory.families.f_tails import deviation as x
 from theory.families.f_tails import tail_probability as tail
-from theory.theorem import at_most
 
 
 @pytest.fixture(scope="module")

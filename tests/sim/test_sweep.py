@@ -24,11 +24,11 @@ from sim.plan import VOCABULARIES, allot, blocks, unit_generator, unit_rows
 from sim.reducers import Tally, merge_moments, quantile
 from sim.sweep import sweep
 from theory import checking
+from theory.claims import at_most
 from theory.families import catalogue
 from theory.instances import DIGITS, Instance
 from theory.measure import measure
 from theory.symbols import oscillation, tv
-from theory.theorem import at_most
 
 SMALL = (2, 3, 5, 16)
 

@@ -11,11 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from theory import catalogue
+from theory.claims import Bound, at_most
 from theory.cli import app
 from theory.latex import document
 from theory.steps import Method, argument, identity
 from theory.symbols import oscillation
-from theory.theorem import Bound, Counterexample, Status, Theorem, Witness, at_most
+from theory.theorem import Counterexample, Status, Theorem, Witness
 from theory.two_atom_laws import swap
 from theory.verify import verify_one
 

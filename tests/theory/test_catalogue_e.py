@@ -17,7 +17,7 @@ from theory.amplification import (
     largest_covariance_eigenvalue,
     worst_direction,
 )
-from theory.theorem import at_most
+from theory.claims import at_most
 from theory.verify import verify_one
 
 ROUNDING = 1e-9

@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from theory import catalogue, check, measure
+from theory.claims import at_most
 from theory.expectations import expected_cosdist, expected_kl, moments
-from theory.theorem import at_most
 from theory.verify import verify_one
 
 weights = hnp.arrays(np.float64, st.integers(2, 40), elements=st.floats(1e-6, 1.0)).map(lambda x: x / x.sum())

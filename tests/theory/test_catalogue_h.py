@@ -9,9 +9,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from theory import catalogue, measure, measure_vectors
+from theory.claims import at_least, at_most
 from theory.options import kept_by_top_k, score_band
 from theory.retrieval import angle
-from theory.theorem import at_least, at_most
 from theory.verify import verify_one
 
 ROUNDING = 1e-9

@@ -7,9 +7,10 @@ from hypothesis import example, given
 from tests.theory.adversarial import pairs
 from theory import catalogue, check, measure
 from theory.checking import claims_on_drift, violations
+from theory.claims import at_most
 from theory.names import UnknownNameError
 from theory.symbols import kl, oscillation, tv, var_p
-from theory.theorem import Status, Theorem, at_most
+from theory.theorem import Status, Theorem
 
 MANY = 2000
 

@@ -8,13 +8,14 @@ import mpmath
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import Claim, at_most, equal
 from theory.expand import cumulant_series, cumulants, epsilon
 from theory.families.a_identities import Relations
 from theory.families.b_families import renyi_divergence
 from theory.instances import Instance, cumulant, mean, moderate, softmax, variance
 from theory.steps import argument, identity, sampled
 from theory.symbols import chi2, hellinger_sq, oscillation, rho_minus, rho_plus, tv
-from theory.theorem import Claim, Counterexample, Status, Theorem, at_most, equal
+from theory.theorem import Counterexample, Status, Theorem
 from theory.two_atom_laws import two_atoms
 
 _s = sp.Symbol("s", positive=True)

@@ -8,11 +8,12 @@ import mpmath
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import Claim, at_least, at_most, between
 from theory.families.common import cosine_as_moments
 from theory.instances import Instance, cumulant, mean, softmax, variance
 from theory.steps import argument, expansion, identity, sampled
 from theory.symbols import cosdist_z, kl, kl_reverse, orthogonal_sq, parallel
-from theory.theorem import Claim, Status, Theorem, Witness, at_least, at_most, between
+from theory.theorem import Status, Theorem, Witness
 
 Relations = list[tuple[Any, str, Any]]
 

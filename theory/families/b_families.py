@@ -8,6 +8,7 @@ import mpmath
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import at_most
 from theory.formula import Formula
 from theory.functions import js_max, log_sinhc
 from theory.instances import Instance, moderate
@@ -20,7 +21,7 @@ from theory.symbols import (
     oscillation,
     parameter,
 )
-from theory.theorem import Status, Theorem, Witness, at_most
+from theory.theorem import Status, Theorem, Witness
 from theory.two_atom_laws import swap, two_atoms
 
 R = oscillation

@@ -7,11 +7,12 @@ from typing import Any
 import mpmath
 import sympy as sp
 
+from theory.claims import at_least, at_most
 from theory.families import common
 from theory.functions import coth_excess, gudermann, kl_max, log_sinhc, sech_deficit
 from theory.steps import argument, expansion, identity, sampled
 from theory.symbols import cosdist_p, hellinger_sq, kl, kl_reverse, oscillation, parameter, tv
-from theory.theorem import Status, Theorem, Witness, at_least, at_most
+from theory.theorem import Status, Theorem, Witness
 from theory.two_atom_laws import reversed_pair, swap, upper_mass
 
 R = oscillation

@@ -8,6 +8,7 @@ import mpmath
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import at_most
 from theory.families.b_families import at
 from theory.functions import coth_excess
 from theory.instances import Instance
@@ -23,7 +24,7 @@ from theory.symbols import (
     rho_plus,
     tv,
 )
-from theory.theorem import Counterexample, Status, Theorem, Witness, at_most
+from theory.theorem import Counterexample, Status, Theorem, Witness
 from theory.two_atom_bounds import chord_down, chord_kl, chord_tv, chord_up
 from theory.two_atom_laws import Pair, swap, two_atoms, upper_mass
 from theory.two_atoms import two_atom_kl, two_atom_kl_reverse, two_atom_tv

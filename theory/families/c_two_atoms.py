@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from theory.claims import at_least, at_most, between
 from theory.families.c_variance import (
     R,
     heavy,
@@ -26,7 +27,7 @@ from theory.symbols import (
     var_p,
     var_r,
 )
-from theory.theorem import Status, Theorem, Witness, at_least, at_most, between
+from theory.theorem import Status, Theorem, Witness
 from theory.two_atom_bounds import capped_kl_reverse, capped_log_bc
 from theory.two_atoms import (
     bernoulli_variance,

@@ -9,6 +9,7 @@ import mpmath
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import at_least, at_most, between
 from theory.families.a_identities import Relations, tilted
 from theory.functions import phi, phi_growth
 from theory.instances import Instance, moderate, variance
@@ -22,7 +23,7 @@ from theory.symbols import (
     var_q,
     var_r,
 )
-from theory.theorem import Status, Theorem, Witness, at_least, at_most, between
+from theory.theorem import Status, Theorem, Witness
 from theory.two_atom_bounds import capped_variance, edge_kl
 from theory.two_atom_laws import Pair, two_atoms
 from theory.two_atoms import (

@@ -12,10 +12,10 @@ import sympy as sp
 from mpmath import mpf
 from numpy.typing import NDArray
 
+from theory.claims import Claim
 from theory.instances import DIGITS, Number
 from theory.safe_forms import Expression
 from theory.steps import TOLERANCE, Method, Step, StepFailedError, computed, require
-from theory.theorem import Claim
 
 Array = NDArray[np.float64]
 Relation = tuple[Any, str, Any]

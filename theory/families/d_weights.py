@@ -8,16 +8,11 @@ import mpmath
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import at_least, at_most, between
 from theory.expand import cumulant_series, cumulants, epsilon
+from theory.factors import coth_weight, csch_weight, erf_ratio, gauss_weight, tanh_ratio
 from theory.families.a_identities import Relations
-from theory.functions import (
-    coth_weight,
-    csch_weight,
-    erf_ratio,
-    gauss_weight,
-    sinhc_excess,
-    tanh_ratio,
-)
+from theory.functions import sinhc_excess
 from theory.instances import Instance, cumulant, mean, softmax, variance
 from theory.steps import argument, expansion, identity, sampled
 from theory.symbols import (
@@ -33,7 +28,7 @@ from theory.symbols import (
     var_q,
     var_w,
 )
-from theory.theorem import Status, Theorem, Witness, at_least, at_most, between
+from theory.theorem import Status, Theorem, Witness
 from theory.two_atom_laws import Pair, two_atoms
 
 R = oscillation

@@ -13,6 +13,7 @@ import torch
 from mpmath import mpf
 
 from theory.amplification import expected_amplification
+from theory.claims import Side, at_least, at_most, between, equal
 from theory.families.c_variance import VANISHING
 from theory.families.cases import (
     Array,
@@ -37,7 +38,7 @@ from theory.symbols import (
     var_r,
     vocabulary,
 )
-from theory.theorem import Counterexample, Side, Status, Theorem, Witness, at_least, at_most, between, equal
+from theory.theorem import Counterexample, Status, Theorem, Witness
 
 T, V = temperature, vocabulary
 amplification = parameter("amplification", "A", "(1 - cos(p,q)) / (1 - cos(z,z'))")

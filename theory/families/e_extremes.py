@@ -11,19 +11,12 @@ import sympy as sp
 from mpmath import mpf
 
 from theory.amplification import largest_covariance_eigenvalue
+from theory.claims import at_least, at_most, between
 from theory.families.cases import Relation, dot, related, within
 from theory.instances import Instance
 from theory.steps import argument, symbolic
 from theory.symbols import gini_r, parameter, temperature
-from theory.theorem import (
-    Counterexample,
-    Status,
-    Theorem,
-    Witness,
-    at_least,
-    at_most,
-    between,
-)
+from theory.theorem import Counterexample, Status, Theorem, Witness
 
 T = temperature
 top_eigenvalue = parameter("top_eigenvalue", r"\lambda_1", "largest eigenvalue of diag(r) - r r^T")

@@ -9,6 +9,7 @@ import numpy as np
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import equal
 from theory.families.cases import Relation, random_vector, related, simulated
 from theory.families.e_amplification import (
     MEAN_STEPS,
@@ -20,7 +21,7 @@ from theory.families.e_amplification import (
 from theory.instances import Instance
 from theory.steps import argument, symbolic
 from theory.symbols import parameter, vocabulary
-from theory.theorem import Counterexample, Status, Theorem, equal
+from theory.theorem import Counterexample, Status, Theorem
 
 V = vocabulary
 mean_amplification_centred = parameter(

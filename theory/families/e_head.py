@@ -10,12 +10,13 @@ import numpy as np
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import at_most
 from theory.families.cases import Relation, angle, dot, random_vector, related, within
 from theory.functions import sech_deficit
 from theory.instances import Instance, Number, mean, variance
 from theory.steps import Method, StepFailedError, argument, computed, expansion, identity, symbolic
 from theory.symbols import cosdist_p, oscillation, parameter, temperature
-from theory.theorem import Status, Theorem, Witness, at_most
+from theory.theorem import Status, Theorem, Witness
 
 T = temperature
 width = parameter("width", "d", "dimension of the hidden state")

@@ -8,21 +8,14 @@ from typing import Any
 import sympy as sp
 from mpmath import iv, mpf
 
+from theory.claims import about, at_most, equal
 from theory.families.cases import Relation, angle, related, within
 from theory.formula import interval_function
 from theory.functions import gudermann
 from theory.instances import Instance
 from theory.steps import Method, StepFailedError, argument, computed, expansion, identity
 from theory.symbols import cosdist_p, kl, parameter, temperature, tv
-from theory.theorem import (
-    Counterexample,
-    Status,
-    Theorem,
-    Witness,
-    about,
-    at_most,
-    equal,
-)
+from theory.theorem import Counterexample, Status, Theorem, Witness
 
 T = temperature
 gap = parameter("gap", "g", "difference of the two dense logits, first minus second", positive=False)

@@ -11,6 +11,7 @@ import sympy as sp
 from mpmath import mpf
 from scipy import stats
 
+from theory.claims import about
 from theory.expectations import expected_cosdist, expected_kl, moments
 from theory.families.cases import (
     Array,
@@ -26,7 +27,7 @@ from theory.families.f_noise import cubes_p, mean_kl, noise, two_token_kl, two_t
 from theory.instances import Number
 from theory.steps import argument, expansion, symbolic
 from theory.symbols import gini_p, gini_r, parameter
-from theory.theorem import Status, Theorem, about
+from theory.theorem import Status, Theorem
 
 cubes_r = parameter("cubes_r", r"S_3(r)", "sum of r cubed")
 mean_cosdist = parameter("mean_cosdist", r"\mathbb{E}(1-\cos(p,q))", "mean of 1 - cos(p,q) over the noise")

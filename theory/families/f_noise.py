@@ -10,11 +10,12 @@ import numpy as np
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import at_most, equal
 from theory.families.cases import Array, Relation, noise_mean, related, simulated, zipf
 from theory.instances import Number
 from theory.steps import argument, symbolic
 from theory.symbols import gini_p, parameter, vocabulary
-from theory.theorem import Status, Theorem, at_most, equal
+from theory.theorem import Status, Theorem
 
 noise = parameter("noise", r"\tau", "standard deviation of every entry of delta = D/T")
 kurtosis = parameter("kurtosis", r"\kappa_4", "E delta^4/tau^4 of the noise: 3 for a Gaussian")

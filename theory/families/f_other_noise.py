@@ -11,6 +11,7 @@ import sympy as sp
 from mpmath import mpf
 from scipy import stats
 
+from theory.claims import Bound, Claim, Estimate, about, at_most
 from theory.expectations import expected_cosdist, expected_kl
 from theory.families.cases import Relation, escort, related, within, zipf
 from theory.families.f_curves import mean_cosdist, mean_log_cos
@@ -18,16 +19,7 @@ from theory.families.f_noise import mean_kl
 from theory.functions import coth_excess, kl_max, log_cosh, log_sinhc
 from theory.steps import argument, expansion, identity, symbolic
 from theory.symbols import gini_r, oscillation, parameter
-from theory.theorem import (
-    Bound,
-    Claim,
-    Counterexample,
-    Estimate,
-    Status,
-    Theorem,
-    about,
-    at_most,
-)
+from theory.theorem import Counterexample, Status, Theorem
 
 half_width = parameter("half_width", "c", "uniform noise is on [-c, c]")
 laplace_scale = parameter("laplace_scale", r"b_{\mathrm{L}}", "scale of Laplace noise, variance 2 b^2")

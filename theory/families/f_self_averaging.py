@@ -11,20 +11,14 @@ import sympy as sp
 from mpmath import mpf
 from scipy import stats
 
+from theory.claims import at_least, at_most, between
 from theory.expectations import expected_cosdist, expected_kl, moments
 from theory.families.cases import Relation, escort, noise_mean, rarely, related, within, zipf
 from theory.families.f_curves import mean_cosdist
 from theory.families.f_noise import mean_kl, noise
 from theory.steps import argument, expansion, identity, symbolic
 from theory.symbols import gini_p, gini_r, parameter, vocabulary
-from theory.theorem import (
-    Counterexample,
-    Status,
-    Theorem,
-    at_least,
-    at_most,
-    between,
-)
+from theory.theorem import Counterexample, Status, Theorem
 
 mean_bc = parameter(
     "mean_bc", r"\mathbb{E}\,\mathrm{BC}(p,q)", "mean Bhattacharyya coefficient over the noise"

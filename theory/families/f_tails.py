@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import at_least, at_most
 from theory.families.cases import Relation, random_vector, rarely, related, zipf
 from theory.families.common import Instance
 from theory.families.f_curves import drift_rows
@@ -27,7 +28,7 @@ from theory.symbols import (
     var_u,
     vocabulary,
 )
-from theory.theorem import Status, Theorem, Witness, at_least, at_most
+from theory.theorem import Status, Theorem, Witness
 from theory.two_atom_laws import swap
 
 tail_probability = parameter("tail_probability", r"\mathbb{P}", "probability of the event in the statement")

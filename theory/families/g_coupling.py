@@ -11,9 +11,10 @@ import numpy as np
 from mpmath import mpf
 from scipy.optimize import linprog
 
+from theory.claims import at_most
 from theory.families.sequence_symbols import sequence_affinity, sequence_tv, survival
 from theory.steps import Method, StepFailedError, argument, computed
-from theory.theorem import Status, Theorem, Witness, at_most
+from theory.theorem import Status, Theorem, Witness
 from theory.trees import Prefix, Tree, enumerated, independent, on_trees, one_drifting_step, total_variation
 
 Relations = Iterator[tuple[Any, str, Any]]

@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import at_least, at_most, equal
 from theory.families.sequence_symbols import (
     acceptance_rate,
     block,
@@ -24,7 +25,7 @@ from theory.families.sequence_symbols import (
 from theory.instances import DIGITS, Instance
 from theory.steps import Method, StepFailedError, argument, computed, expansion, identity, sampled
 from theory.symbols import oscillation
-from theory.theorem import Status, Theorem, Witness, at_least, at_most, equal
+from theory.theorem import Status, Theorem, Witness
 from theory.trees import Tree, enumerated, independent, on_trees, swap_law, swap_tree
 
 R = oscillation

@@ -12,6 +12,7 @@ import sympy as sp
 from scipy.stats import binom
 from sympy.codegen.cfunctions import expm1
 
+from theory.claims import about, at_most, equal
 from theory.families.sequence_symbols import (
     kl_total,
     sequence_affinity,
@@ -25,7 +26,7 @@ from theory.families.sequence_symbols import (
 from theory.functions import log_cosh
 from theory.steps import Method, StepFailedError, argument, computed, expansion, identity, positive, symbolic
 from theory.symbols import oscillation
-from theory.theorem import Status, Theorem, Witness, about, at_most, equal
+from theory.theorem import Status, Theorem, Witness
 from theory.trees import Tree, enumerated, hilbert_distance, independent, on_trees, swap_tree
 
 R = oscillation

@@ -13,6 +13,7 @@ from mpmath import mpf
 from scipy.stats import binom
 
 from theory import markov
+from theory.claims import at_most
 from theory.families.sequence_symbols import (
     chernoff_rate,
     contraction,
@@ -24,7 +25,7 @@ from theory.families.sequence_symbols import (
     survival_rate,
 )
 from theory.steps import Method, StepFailedError, argument, computed, identity
-from theory.theorem import Counterexample, Status, Theorem, Witness, at_most
+from theory.theorem import Counterexample, Status, Theorem, Witness
 from theory.trees import swap_law
 
 Matrix = list[list[Fraction]]

@@ -12,11 +12,12 @@ import numpy as np
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import at_least, at_most, between
 from theory.families.sequence_symbols import gumbel_flip, uniform_flip
 from theory.instances import DIGITS, Instance, adversarial
 from theory.steps import Method, StepFailedError, argument, computed, identity, sampled, symbolic
 from theory.symbols import oscillation, tv
-from theory.theorem import Counterexample, Status, Theorem, Witness, at_least, at_most, between
+from theory.theorem import Counterexample, Status, Theorem, Witness
 from theory.two_atom_laws import swap
 
 R = oscillation

@@ -10,6 +10,7 @@ import mpmath
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import at_least, at_most
 from theory.families.sequence_symbols import (
     half_life,
     identical_tokens,
@@ -22,7 +23,7 @@ from theory.families.sequence_symbols import (
 from theory.functions import log_cosh
 from theory.steps import argument, expansion, identity, sampled
 from theory.symbols import oscillation
-from theory.theorem import Counterexample, Status, Theorem, Witness, at_least, at_most
+from theory.theorem import Counterexample, Status, Theorem, Witness
 from theory.trees import (
     Tree,
     enumerated,

@@ -10,12 +10,13 @@ import numpy as np
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import at_most, equal
 from theory.families.cases import Relation, simulated, within
 from theory.families.common import Instance
 from theory.instances import Number, moderate, variance
 from theory.steps import argument, expansion, identity, sampled, symbolic
 from theory.symbols import kl, option_mass, oscillation, parameter, temperature, var_p
-from theory.theorem import Counterexample, Status, Theorem, Witness, at_most, equal
+from theory.theorem import Counterexample, Status, Theorem, Witness
 
 R = oscillation
 kl_options = parameter("kl_options", r"\mathrm{KL}(p_S\|q_S)", "KL divergence of the option distributions")

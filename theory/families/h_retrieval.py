@@ -11,6 +11,7 @@ import sympy as sp
 import torch
 from mpmath import mpf
 
+from theory.claims import at_least, at_most, equal
 from theory.families.cases import Array, Relation, angle, random_vector, related, simulated, within, zipf
 from theory.families.common import Instance
 from theory.families.f_noise import noise
@@ -18,7 +19,7 @@ from theory.instances import Number, moderate
 from theory.options import expected_oscillation, kept_by_top_k, support_mismatch
 from theory.steps import argument, identity, sampled
 from theory.symbols import parameter
-from theory.theorem import Counterexample, Status, Theorem, Witness, at_least, at_most, equal
+from theory.theorem import Counterexample, Status, Theorem, Witness
 from theory.two_atom_laws import swap
 
 lead = parameter("lead", r"\theta(e,b)-\theta(e,a)", "dense angle to b less dense angle to a", positive=False)

@@ -9,12 +9,13 @@ import mpmath
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import Side, at_least, at_most, between
 from theory.families.cases import Relation, within
 from theory.families.common import Instance
 from theory.instances import Number
 from theory.steps import argument, expansion, identity, sampled, symbolic
 from theory.symbols import oscillation, parameter
-from theory.theorem import Side, Status, Theorem, Witness, at_least, at_most, between
+from theory.theorem import Status, Theorem, Witness
 from theory.two_atom_laws import two_atoms
 
 R = oscillation

@@ -9,6 +9,7 @@ import mpmath
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import at_most
 from theory.families.sequence_symbols import (
     core_mass,
     core_mass_perturbed,
@@ -21,7 +22,7 @@ from theory.functions import kl_max
 from theory.instances import Instance, adversarial
 from theory.steps import argument, identity
 from theory.symbols import kl, tv
-from theory.theorem import Status, Theorem, Witness, at_most
+from theory.theorem import Status, Theorem, Witness
 from theory.trees import on_rows
 
 Row = Mapping[str, Any]

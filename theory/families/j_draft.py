@@ -12,11 +12,12 @@ import torch
 from mpmath import mpf
 from scipy.optimize import minimize_scalar
 
+from theory.claims import at_least
 from theory.drafting import draft_temperature
 from theory.families.sequence_symbols import acceptance_rate, draft_spread
 from theory.steps import Method, StepFailedError, argument, computed, identity
 from theory.symbols import temperature
-from theory.theorem import Counterexample, Status, Theorem, Witness, at_least
+from theory.theorem import Counterexample, Status, Theorem, Witness
 
 _b = sp.Symbol("b", real=True)
 _z, _w = sp.symbols("z:3", real=True), sp.symbols("w:3", positive=True)

@@ -10,11 +10,12 @@ import mpmath
 import numpy as np
 import torch
 
+from theory.claims import Claim
 from theory.confidence import dkw_band, empirical_bernstein_band, hoeffding_band, survival_indicators
 from theory.families.sequence_symbols import identical_tokens, sequence_kl, sequence_tv, survival
 from theory.sequences import coupled_divergence_times, kl_terms, survival_weights, tv_terms
 from theory.steps import Method, StepFailedError, argument, computed
-from theory.theorem import Claim, Status, Theorem
+from theory.theorem import Status, Theorem
 from theory.trees import Prefix, Tree, enumerated, total_variation, trees
 
 Relations = Iterator[tuple[Any, str, Any]]

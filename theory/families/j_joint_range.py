@@ -8,10 +8,11 @@ import numpy as np
 import sympy as sp
 from sympy.codegen.cfunctions import expm1
 
+from theory.claims import at_most
 from theory.formula import Array
 from theory.steps import Method, StepFailedError, argument, computed, identity
 from theory.symbols import cosdist_p, hellinger_sq, kl_reverse, oscillation, var_p, var_r
-from theory.theorem import Status, Theorem, at_most
+from theory.theorem import Status, Theorem
 from theory.two_atoms import t_minus, t_plus, two_atom_kl_reverse, two_atom_log_bc
 
 R = oscillation

@@ -10,11 +10,12 @@ import sympy as sp
 from mpmath import mpf
 from sympy.codegen.cfunctions import expm1
 
+from theory.claims import at_most
 from theory.families.sequence_symbols import epsilon, privacy_delta
 from theory.instances import Instance, adversarial
 from theory.steps import argument, expansion, identity, sampled
 from theory.symbols import oscillation
-from theory.theorem import Status, Theorem, Witness, at_most
+from theory.theorem import Status, Theorem, Witness
 from theory.trees import on_rows
 from theory.two_atom_laws import two_atoms
 

@@ -12,11 +12,12 @@ import numpy as np
 import sympy as sp
 from mpmath import mpf
 
+from theory.claims import about, at_most
 from theory.families.sequence_symbols import first_budget, second_budget, sequence_tv, steps, two_token_tv
 from theory.functions import sech_deficit
 from theory.steps import Method, StepFailedError, argument, computed, expansion, identity
 from theory.symbols import oscillation
-from theory.theorem import Counterexample, Status, Theorem, Witness, about, at_most
+from theory.theorem import Counterexample, Status, Theorem, Witness
 from theory.trees import Prefix, Tree, enumerated, hilbert_distance
 from theory.worst_case import worst_case, worst_case_tv
 

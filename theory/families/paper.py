@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sympy as sp
 
+from theory.claims import about
 from theory.expand import cumulant_series, cumulants, epsilon, finite_law, mean, taylor, variance
 from theory.steps import argument, expansion, identity, symbolic
 from theory.symbols import cosdist_p, cosdist_z, kl, orthogonal_sq, parallel, var_p, var_r
-from theory.theorem import Status, Theorem, about
+from theory.theorem import Status, Theorem
 
 PAPER = "He et al., Demystifying When Pruning Works via Representation Hierarchies (arXiv 2603.24652)"
 

@@ -2,10 +2,10 @@
 
 A dropped sublayer still runs; only what it adds to the residual stream is zero. Attention must: its key-value
 cache is the clock by which a model counts positions (layer 0's above all, and in caches of several kinds the
-first layer of each kind), so cached and uncached generation agree, also with layer 0's attention gone. And
-whoever watches the products inside, for statistics, traces, or to see that a drop took effect, finds them.
-The price: by hooks, or saved with zeroed projections, the model is as slow as the dense one. Only whole
-blocks that are removed for good save time.
+first layer of each kind), so cached and uncached generation agree, also with layer 0's attention gone. While
+a model is being pruned, the products inside are computed for whoever watches them, for statistics or to see
+that a drop took effect; afterwards :func:`products_skipped` leaves them out. Saved with zeroed projections,
+a model is as slow as the dense one; blocks that are removed for good save time.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from real.anatomy import forget
-from real.parts import Anatomy
+from real.parts import Anatomy, Sublayer
 from real.probe import first_tensor, hooks, probe_tokens, record, replace_first_tensor, same, zero_output
 from real.stream import stream
 
@@ -65,6 +67,38 @@ def _handles(anatomy: Anatomy, parts: Collection[Part]) -> list[Any]:
             writers = anatomy.sublayer(part.kind, part.layer).writers
             handles += [writer.register_forward_hook(zero_output) for writer in writers]
     return handles
+
+
+@contextmanager
+def products_skipped(anatomy: Anatomy, parts: Collection[Part]) -> Iterator[None]:
+    """Inside, the linear maps of dropped ``parts`` give zeros without multiplying; no logit changes."""
+    modules = {
+        module
+        for part in parts
+        for sublayer in _sublayers(anatomy, part)
+        for top in sublayer.modules
+        for module in top.modules()
+        if isinstance(module, nn.Linear | Conv1D) and "forward" not in module.__dict__  # accelerate's wrapper
+    }
+    for module in modules:
+        width = module.out_features if isinstance(module, nn.Linear) else module.nf
+        module.__dict__["forward"] = partial(_zeros, cast("int", width))
+    try:
+        yield
+    finally:
+        for module in modules:
+            del module.__dict__["forward"]
+
+
+def _sublayers(anatomy: Anatomy, part: Part) -> list[Sublayer]:
+    if part.kind != "block":
+        return [anatomy.sublayer(part.kind, part.layer)]
+    layer = anatomy.layers[part.layer]
+    return [sublayer for sublayer in (layer.attention, layer.mlp) if sublayer is not None]
+
+
+def _zeros(features: int, inputs: torch.Tensor) -> torch.Tensor:
+    return inputs.new_zeros(*inputs.shape[:-1], features)
 
 
 def _skip(layer: nn.Module) -> list[Any]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from real.anatomy import anatomy
 from real.calibration import Calibration, calibration_rows
 from real.choose import choose_sublayers
-from real.drop import Part, drop_for_good, dropped
+from real.drop import Part, drop_for_good, dropped, products_skipped
 from real.load import LanguageModel
 from real.sparsify import Keep, quantise, sparsify
 from real.spec import Drop, Quantise, Spec, parse_spec
@@ -58,6 +58,7 @@ def pruned(
     with ExitStack() as stack:
         try:
             applied = _apply(lm, parse_spec(spec), calibration, seed, stack, keep)
+            stack.enter_context(products_skipped(anatomy(lm.model), applied.parts))
             yield replace(applied, before=before)
         finally:
             with torch.no_grad():

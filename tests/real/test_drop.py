@@ -6,9 +6,10 @@ import copy
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from real.anatomy import anatomy
-from real.drop import DropError, Part, check_dropped, drop_for_good, dropped
+from real.drop import DropError, Part, check_dropped, drop_for_good, dropped, products_skipped
 from real.pruning import prune, pruned
 from real.spec import SpecError
 from real.stream import last_residual, stream
@@ -86,6 +87,32 @@ def test_cached_generation_equals_uncached(name: str, parts: list[Part]) -> None
     drop_for_good(anatomy(model), parts)
     assert generate(True) == by_hooks
     assert generate(False) == by_hooks
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_products_nobody_needs_are_skipped(name: str) -> None:
+    model, tokens = family(name), some_tokens()
+    found = anatomy(model)
+    with dropped(found, THREE):
+        with FlopCounterMode(display=False) as all_products:
+            expected = _logits(model, tokens)
+        with products_skipped(found, THREE), FlopCounterMode(display=False) as needed:
+            assert torch.equal(_logits(model, tokens), expected)
+        with FlopCounterMode(display=False) as again:
+            _logits(model, tokens)
+    assert needed.get_total_flops() < all_products.get_total_flops() == again.get_total_flops()
+
+
+def test_a_pruned_model_skips_them() -> None:
+    lm, tokens = language_model("llama"), some_tokens()
+    counts = []
+    for spec in ("attn:[0]", "mlp:[0]", "block:[0]"):
+        with pruned(lm, spec), FlopCounterMode(display=False) as needed:
+            _logits(lm.model, tokens)
+        counts.append(needed.get_total_flops())
+    with FlopCounterMode(display=False) as dense:
+        _logits(lm.model, tokens)
+    assert counts[2] < min(counts[:2]) <= max(counts[:2]) < dense.get_total_flops()
 
 
 def test_encoders_drop_too() -> None:

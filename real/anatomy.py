@@ -210,14 +210,15 @@ class _Residuals:
     ) -> tuple[Residual, nn.Module | None, tuple[nn.Module, nn.Module] | tuple[None, None]]:
         block = self._blocks[index]
         nothing, no_mlp = self._nothing[block], self._no_mlp[block]
-        if not same(_enters(nothing), _gives(nothing)):
-            norms = self._norms(index)
-            if norms is None:
-                raise AnatomyError(
-                    f"layer {index} of {type(self._model).__name__} changes the residual stream by more than "
-                    "its attention and MLP add; name them with anatomy(model, attention=..., mlp=...)"
-                )
+        norms, unchanged = self._norms(index), same(_enters(nothing), _gives(nothing))
+        # A norm may leave normalised vectors as they are; its weights tell it from an idle dropout.
+        if norms and (not unchanged or all(any(True for _ in norm.parameters()) for norm in norms)):
             return Residual.POST_NORM, None, norms
+        if not unchanged:
+            raise AnatomyError(
+                f"layer {index} of {type(self._model).__name__} changes the residual stream by more than "
+                "its attention and MLP add; name them with anatomy(model, attention=..., mlp=...)"
+            )
         # With the MLP silent the layer's output is the pre-MLP point; who reads it after attention marks it.
         pre_mlp = _gives(no_mlp)
         writer = self.attention_writers[index][0]

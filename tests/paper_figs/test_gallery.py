@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from transformers import BertConfig, BertModel
 
 from paper_figs import traces
@@ -43,7 +44,9 @@ def context(tmp_path_factory) -> Context:
     tiny.model.save_pretrained(folder)
     tiny.tokenizer.save_pretrained(folder)
     small = dict(hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=24)
-    BertModel(BertConfig(vocab_size=258, pad_token_id=0, **small)).save_pretrained(encoder)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(BertConfig(vocab_size=258, pad_token_id=0, **small)).save_pretrained(encoder)
     tiny.tokenizer.save_pretrained(encoder)
     setup = Setup(str(folder), str(encoder), 0, "cpu", PROFILE)
     return Context(setup, tmp_path_factory.mktemp("results"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from transformers import BertConfig, BertModel
 
 from real.anatomy import anatomy
-from real.parts import AnatomyError
+from real.parts import AnatomyError, Residual
 from real.stream import last_residual, stream
 from tests.real.families import CONFIGS, LAYERS, TRANSFORMERS, encoder, family, some_tokens
 
@@ -78,6 +79,23 @@ def test_encoder_has_sublayers_but_no_logits() -> None:
     )
     with pytest.raises(AnatomyError, match="no language-model head"):
         found.logits_from_hidden(torch.zeros(1, 32))
+
+
+def test_norms_that_happen_to_change_nothing_are_found() -> None:
+    """A random BERT now and then leaves its normalised vectors as they are, to the last bit."""
+    config = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24}
+    model = BertModel(BertConfig(vocab_size=300, layer_norm_eps=0.0, **config)).eval()
+    signs = torch.tensor([1.0, -1.0] * 8)
+    with torch.no_grad():  # every vector has mean 0 and variance 1 before the first norm
+        model.embeddings.word_embeddings.weight.copy_(signs.expand(300, -1))
+        model.embeddings.position_embeddings.weight.zero_()
+        model.embeddings.token_type_embeddings.weight.zero_()
+    for layer in anatomy(model).layers:
+        assert layer.residual is Residual.POST_NORM
+        assert layer.attention is not None
+        assert layer.mlp is not None
+        assert layer.attention.stream_norm is layer.module.attention.output.LayerNorm
+        assert layer.mlp.stream_norm is layer.module.output.LayerNorm
 
 
 def test_mamba_is_said_to_have_no_attention() -> None:

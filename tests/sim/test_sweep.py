@@ -91,12 +91,15 @@ def test_two_ranks_of_torchrun_write_the_report_of_one_process(tmp_path: Path) -
 
 
 def test_a_row_counts_as_unmoved_only_if_p_is_q_exactly() -> None:
-    z = torch.tensor([[1.0, 2.0, 7.0], [1.0, 2.0, 7.0], [0.1, 0.7, 1e3]], dtype=torch.float64)
-    shifted = z + torch.tensor([[3.0], [3.0], [1e-3]], dtype=torch.float64)  # the last shift rounds unevenly
+    z = torch.tensor([[1, 2, 7], [1, 2, 7], [0.1, 0.7, 1e3], [2**-60, 0, 0]], dtype=torch.float64)
+    shifted = z + torch.tensor(
+        [[3.0], [3.0], [1e-3], [0.0]], dtype=torch.float64
+    )  # the third rounds unevenly
     shifted[1, 0] = torch.nextafter(shifted[1, 0], shifted[1, 1])
+    shifted[3] = 1.0  # the differences are equal in float64, not in truth
     draws = Draws(z, shifted, 1.0, "file", "common-shift")
-    exact = [held.exact_row(draws, row).column("oscillation") == 0 for row in range(3)]
-    assert held.unmoved(draws).tolist() == exact == [True, False, False]
+    exact = [held.exact_row(draws, row).column("oscillation") == 0 for row in range(4)]
+    assert held.unmoved(draws).tolist() == exact == [True, False, False, False]
 
 
 def test_report_depends_on_the_seed() -> None:

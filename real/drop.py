@@ -10,7 +10,7 @@ a model is as slow as the dense one; blocks that are removed for good save time.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +21,17 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from real.anatomy import forget
-from real.parts import Anatomy, Sublayer
-from real.probe import first_tensor, hooks, probe_tokens, record, replace_first_tensor, same, zero_output
+from real.parts import Anatomy
+from real.probe import (
+    first_tensor,
+    forwards_replaced,
+    hooks,
+    probe_tokens,
+    record,
+    replace_first_tensor,
+    same,
+    zero_output,
+)
 from real.stream import stream
 
 PartKind = Literal["attn", "mlp", "block"]
@@ -72,29 +81,17 @@ def _handles(anatomy: Anatomy, parts: Collection[Part]) -> list[Any]:
 @contextmanager
 def products_skipped(anatomy: Anatomy, parts: Collection[Part]) -> Iterator[None]:
     """Inside, the linear maps of dropped ``parts`` give zeros without multiplying; no logit changes."""
-    modules = {
-        module
-        for part in parts
-        for sublayer in _sublayers(anatomy, part)
-        for top in sublayer.modules
-        for module in top.modules()
-        if isinstance(module, nn.Linear | Conv1D) and "forward" not in module.__dict__  # accelerate's wrapper
-    }
-    for module in modules:
-        width = module.out_features if isinstance(module, nn.Linear) else module.nf
-        module.__dict__["forward"] = partial(_zeros, cast("int", width))
-    try:
+    zeros: dict[nn.Module, Callable[..., Any]] = {}
+    for part in parts:
+        layer = anatomy.layers[part.layer]
+        sublayers = layer.sublayers if part.kind == "block" else [anatomy.sublayer(part.kind, part.layer)]
+        for module in (m for sublayer in sublayers for top in sublayer.modules for m in top.modules()):
+            # Where accelerate has wrapped forward, the wrapper stays: it also moves tensors between devices.
+            if isinstance(module, nn.Linear | Conv1D) and "forward" not in module.__dict__:
+                width = module.out_features if isinstance(module, nn.Linear) else module.nf
+                zeros[module] = partial(_zeros, cast("int", width))
+    with forwards_replaced(zeros):
         yield
-    finally:
-        for module in modules:
-            del module.__dict__["forward"]
-
-
-def _sublayers(anatomy: Anatomy, part: Part) -> list[Sublayer]:
-    if part.kind != "block":
-        return [anatomy.sublayer(part.kind, part.layer)]
-    layer = anatomy.layers[part.layer]
-    return [sublayer for sublayer in (layer.attention, layer.mlp) if sublayer is not None]
 
 
 def _zeros(features: int, inputs: torch.Tensor) -> torch.Tensor:

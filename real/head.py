@@ -7,14 +7,12 @@ state. The result is compared with the model's logits, bit for bit, when the hea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from real.probe import Call, no_cache, probe_tokens, rows, same
+from real.probe import Call, forwards_replaced, no_cache, probe_tokens, rows, same
 
 
 @dataclass(frozen=True)
@@ -56,23 +54,10 @@ class Head:
         flat = hidden if hidden.dim() == 3 else rows(hidden).unsqueeze(0)
         if final_norm:
             flat = self.normalise(flat)
-        with _returning(self.backbone, self.backbone_output, flat):
+        given = self.backbone_output(last_hidden_state=flat)
+        with forwards_replaced({self.backbone: lambda *_, **__: given}):
             logits: Tensor = self.model(input_ids=probe_tokens(self.model, 1), **no_cache(self.model)).logits
         return logits.reshape(*hidden.shape[:-1], -1)
-
-
-@contextmanager
-def _returning(backbone: nn.Module, output: type, hidden: Tensor) -> Iterator[None]:
-    """Inside, calling ``backbone`` gives ``hidden`` at once."""
-    before = backbone.__dict__.get("forward")
-    backbone.__dict__["forward"] = lambda *_, **__: output(last_hidden_state=hidden)
-    try:
-        yield
-    finally:
-        if before is None:
-            del backbone.__dict__["forward"]
-        else:  # a wrapper that accelerate put there
-            backbone.__dict__["forward"] = before
 
 
 def find_head(model: nn.Module, calls: list[Call], layers: list[nn.Module]) -> Head | None:

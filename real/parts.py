@@ -64,6 +64,11 @@ class Layer:
     mlp: Sublayer | None
     middle: nn.Module | None
 
+    @property
+    def sublayers(self) -> list[Sublayer]:
+        """Those of attention and MLP that the layer has."""
+        return [sublayer for sublayer in (self.attention, self.mlp) if sublayer is not None]
+
     def sublayer(self, kind: Kind) -> Sublayer | None:
         """The sublayer of that kind, None where the layer has none."""
         return self.attention if kind == "attn" else self.mlp

@@ -100,7 +100,7 @@ def stream(
         if layer.residual is Residual.SEQUENTIAL and layer.middle is not None:
             handles.append(taking(layer.middle))
         if layer.residual is Residual.PARALLEL:
-            handles += [giving(writer) for s in _sublayers(layer) for writer in s.writers]
+            handles += [giving(writer) for s in layer.sublayers for writer in s.writers]
         if layer.residual is Residual.POST_NORM and layer.attention and layer.attention.stream_norm:
             handles.append(giving(layer.attention.stream_norm))
     with hooks(handles):
@@ -133,9 +133,7 @@ def _collect(
         return
     x = result.points[entry]
     if layer.residual is Residual.PARALLEL:
-        written = {
-            s.kind: torch.stack([caught[w, "out"] for w in s.writers]).sum(0) for s in _sublayers(layer)
-        }
+        written = {s.kind: torch.stack([caught[w, "out"] for w in s.writers]).sum(0) for s in layer.sublayers}
         leave = result.add(exit_point)
         without_attention, without_mlp = result.add(x + written["mlp"]), result.add(x + written["attn"])
         pairs = [(layer.attention, leave, without_attention), (layer.mlp, leave, without_mlp)]
@@ -152,10 +150,6 @@ def _collect(
         pairs = [(layer.attention, between, entry), (layer.mlp, leave, between)]
     result.inputs.append(leave)
     result.pairs += [StreamPair(*pair) for pair in pairs if pair[0].kind in kinds]
-
-
-def _sublayers(layer: Layer) -> list[Sublayer]:
-    return [s for s in (layer.attention, layer.mlp) if s is not None]
 
 
 def _tensor(output: Any) -> Tensor:

@@ -86,6 +86,5 @@ def _jensen_shannon(sums: Columns, columns: Columns, doubt: Doubt) -> Tensor:
     """Of rows apart, log 2 less half of E_p log(1 + q/p) + E_q log(1 + p/q)."""
     p, q = sums["mass"][:, :2].unbind(-1)
     js = math.log(2) - 0.5 * (sums["over_p"] / p + sums["over_q"] / q)
-    near, near_scale = jensen_shannon(sums, columns)
-    scale = torch.where(apart(sums), 1.0, near_scale)
-    return doubt.check("divergences", torch.where(apart(sums), js, near), scale)
+    (near, scale), far = jensen_shannon(sums, columns), apart(sums)
+    return doubt.check("divergences", torch.where(far, js, near), torch.where(far, 1.0, scale))

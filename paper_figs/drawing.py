@@ -55,7 +55,8 @@ def artist(figures: Sequence[Figure]) -> Iterator[Artist]:
 
 def _start(figures: Sequence[Figure]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller is interrupted and ends this process
-    ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)  # a killed caller leaves nothing behind
+    if sys.platform == "linux":  # a killed caller leaves nothing behind
+        ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
     sys.stderr = sys.__stderr__  # not through the caller's progress display
     _remember(figures)
 

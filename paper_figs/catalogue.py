@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from paper_figs import shipped
 from paper_figs.figure import Figure
 from paper_figs.gallery import (
     bounds,
+    centred_logits,
     chains,
     estimate_error,
+    fig01_dropping,
     fig02_overview,
+    fig03_fig09_sparsity,
     fig04_layerwise,
     fig05_relative_magnitude,
     fig06_estimates,
     fig07_free_running,
     fig08_options,
+    fig10_chosen_or_written,
     fig11_temperature,
     fig12_compression,
     fig13_wanda_layerwise,
@@ -23,14 +26,15 @@ from paper_figs.gallery import (
     forecast,
     history,
     layer_choice,
-    logit_spaces,
-    performance,
+    lens,
     regime,
     sequence_tv,
     tab01_tasks,
-    tables,
+    tab02_answers,
+    tab03_prompts,
     validation,
 )
+from paper_figs.measured import shipped
 
 _PAPER = (
     fig02_overview.FIGURE,
@@ -42,12 +46,15 @@ _PAPER = (
     fig11_temperature.FIGURE,
     fig12_compression.FIGURE,
     fig13_wanda_layerwise.FIGURE,
-    *performance.FIGURES,
+    fig01_dropping.FIG01,
+    fig03_fig09_sparsity.FIG03,
+    fig03_fig09_sparsity.FIG09,
+    fig10_chosen_or_written.FIG10,
     *fig14_to_17_estimates.FIGURES,
     *fig18_to_21_magnitudes.FIGURES,
     tab01_tasks.FIGURE,
-    tables.TAB02,
-    tables.TAB03,
+    tab02_answers.TAB02,
+    tab03_prompts.TAB03,
 )
 _OURS = (
     bounds.FIGURE,
@@ -60,7 +67,8 @@ _OURS = (
     flips.FIGURE,
     layer_choice.FIGURE,
     regime.FIGURE,
-    *logit_spaces.FIGURES,
+    centred_logits.CENTRED,
+    lens.LENS,
 )
 FIGURES: dict[str, Figure] = {
     figure.id: figure for figure in (*sorted(_PAPER, key=lambda figure: figure.id), *_OURS)

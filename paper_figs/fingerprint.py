@@ -46,8 +46,6 @@ def _sources(module: str, seen: dict[Path, str]) -> dict[Path, str]:
     if path is None or path in seen:
         return seen
     seen[path], imported = _source(path)
-    if "pkgutil" in imported:  # a package that loads whatever lies in it
-        imported |= {f"{module}.{file.stem}" for file in path.parent.glob("*.py")}
     for name in imported:
         if name.partition(".")[0] in PACKAGES:
             _sources(name, seen)

@@ -9,7 +9,7 @@ import jinja2
 from latex2mathml.converter import convert
 from markupsafe import Markup
 
-from theory.claims import Claim
+from theory.formulas.claims import Claim
 
 
 def render(package: str, **values: object) -> str:

@@ -1,17 +1,17 @@
 """Hugging Face models: load, prune, trace hidden state → logits → probabilities, decode, forecast."""
 
 import real.quiet  # noqa: F401  (before anything imports transformers)
-from real.anatomy import anatomy
 from real.cache import cache_folder
-from real.choose import Sublayers, choose_sublayers
-from real.decode import FreeRunning, free_running
-from real.load import LanguageModel, ModelUnavailableError, load, load_encoder
-from real.parts import Anatomy, AnatomyError
-from real.pruning import prune, pruned
-from real.sample import Samples, sample
-from real.save import save
-from real.spec import Spec, SpecError, parse_spec
-from real.trace import sublayer_logits, trace_joint, trace_sublayers
+from real.models.load import LanguageModel, ModelUnavailableError, load, load_encoder
+from real.models.save import save
+from real.pruning.apply import prune, pruned
+from real.pruning.choose import Sublayers, choose_sublayers
+from real.pruning.spec import Spec, SpecError, parse_spec
+from real.structure.anatomy import Anatomy, AnatomyError
+from real.structure.recognise import anatomy
+from real.text.sample import Samples, sample
+from real.tracing import sublayer_logits, trace_joint, trace_sublayers
+from real.tracing.free_running import FreeRunning, free_running
 
 __all__ = [
     "Anatomy",

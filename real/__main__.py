@@ -5,8 +5,8 @@ import os
 # Threads that spin while they wait for each other cost a busy machine minutes; read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from real.cli import app
-from theory.command_line import run
+from real.command_line import app
+from theory.entry import run
 
 if __name__ == "__main__":
     run(app)

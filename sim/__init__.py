@@ -1,5 +1,5 @@
 """Synthetic worlds: random and adversarial perturbations, and chains where everything is known exactly."""
 
 from sim.chains import SoftmaxChain as SoftmaxChain
-from sim.report import SweepReport as SweepReport
-from sim.sweep import sweep as sweep
+from sim.sweeps.report import SweepReport as SweepReport
+from sim.sweeps.sweep import sweep as sweep

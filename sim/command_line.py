@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from theory.command_line import run
+from theory.entry import run
 from theory.files import atomic_path
 
 app = typer.Typer(no_args_is_help=True)
@@ -51,10 +51,10 @@ def sweep(
 
     Started by torchrun or accelerate launch, the ranks share the draws, and the first one reports.
     """
-    from sim.draws import Families
-    from sim.plan import VOCABULARIES
-    from sim.sweep import planned_draws
-    from sim.sweep import sweep as run_sweep
+    from sim.logits.draws import Families
+    from sim.sweeps.plan import VOCABULARIES
+    from sim.sweeps.sweep import planned_draws
+    from sim.sweeps.sweep import sweep as run_sweep
 
     sizes = tuple(_whole(s) for s in vocabularies.split(",")) if vocabularies else VOCABULARIES
     defaults = Families()
@@ -92,9 +92,9 @@ def attack(
     out: Annotated[Path | None, typer.Option(help="Write the results as JSON.")] = None,
 ) -> None:
     """Maximise the tightness of a theorem's bounds; exit code 1 if a ratio exceeds 1."""
-    from sim.attack import attack as run_attack
-    from sim.attack import attack_all
-    from sim.results import attack_summary, write_json
+    from sim.attacks.search import attack as run_attack
+    from sim.attacks.search import attack_all
+    from sim.sweeps.results import attack_summary, write_json
 
     chosen = tuple(_whole(s) for s in sizes.split(",")) if sizes else None
     silent: dict[str, str] = {}
@@ -125,7 +125,7 @@ def attack(
 @app.command("table")
 def published() -> None:
     """Theorem by theorem: draws, violations, least slack and best attack of the results kept in sim/data."""
-    from sim.results import ATTACK, SWEEP, printed, read_json, theorem_table
+    from sim.sweeps.results import ATTACK, SWEEP, printed, read_json, theorem_table
 
     sweep, attack = read_json(SWEEP), read_json(ATTACK)
     title = f"{sweep['total_draws']:,} draws, seed {sweep['seed']}; attack with seed {attack['seed']}"
@@ -139,7 +139,7 @@ def curves(
     out: Annotated[Path, typer.Option(help="All numbers as CSV.")] = Path("curves.csv"),
 ) -> None:
     """Predicted means and tails under random noise against simulated ones (E2, E3, F1 to F8)."""
-    from sim.curves import curves_table, predicted_curves
+    from sim.noise.curves import curves_table, predicted_curves
 
     frame = predicted_curves(seed, draws)
     with atomic_path(out) as partial:
@@ -155,7 +155,7 @@ def regimes(
     out: Annotated[Path, typer.Option(help="All numbers as CSV.")] = Path("regimes.csv"),
 ) -> None:
     """Where the softmax amplifies and where it damps: entropy x temperature x noise."""
-    from sim.regimes import regime_map, regime_tables
+    from sim.noise.regimes import regime_map, regime_tables
 
     frame = regime_map(seed, draws, vocabulary)
     with atomic_path(out) as partial:
@@ -175,7 +175,7 @@ def chain(
 ) -> None:
     """A lesson: prediction, bound and simulation of how error accumulates over generated tokens."""
     from sim.chains import CHAINS
-    from sim.lesson import chain_lesson, lesson_figure, lesson_table
+    from sim.chains.lesson import chain_lesson, lesson_figure, lesson_table
 
     frame = chain_lesson(seed, _names(chains) or tuple(CHAINS), noise, samples=samples)
     with atomic_path(out.with_suffix(".csv")) as partial:

@@ -16,7 +16,7 @@ from typing import Any
 import mpmath
 from mpmath import mpf
 
-from theory.claims import Bound, Claim
+from theory.formulas.claims import Bound, Claim
 
 DIGITS = 60
 """Decimal digits that must survive after cancellation has taken those of the smallest probability."""

@@ -1,6 +1,6 @@
 """``python -m theory``."""
 
-from theory.cli import app
-from theory.command_line import run
+from theory.command_line import app
+from theory.entry import run
 
 run(app)

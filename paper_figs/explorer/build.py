@@ -10,12 +10,13 @@ from markupsafe import Markup
 
 from paper_figs.page import claim_latex, mathml, render, text
 from theory import catalogue
-from theory.claims import Bound, Claim
-from theory.definitions import DEFINITIONS, javascript
 from theory.files import atomic_path
-from theory.formula import Formula
-from theory.javascript import code, helpers
-from theory.theorem import Status, Theorem
+from theory.formulas.claims import Bound, Claim
+from theory.formulas.formula import Formula
+from theory.formulas.functions.helpers import helpers
+from theory.formulas.javascript import code
+from theory.instances.definitions import DEFINITIONS, javascript
+from theory.theorems.theorem import Status, Theorem
 
 UNPROVED = (Status.NUMERICAL, Status.FALSE)
 WORDS = ("the", "cat", "sees", "a", "dog")

@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict
 from paper_figs.judging import count_passed
+from paper_figs.measured import sublayers, texts
 from paper_figs.style import BLACK, BLUE, GREY, letter, panels
-from sim.scatter import bounds_and_witnesses
+from sim.sweeps.scatter import bounds_and_witnesses
 from theory import catalogue, check
 
 QUANTITIES = {
@@ -36,8 +36,8 @@ def compute(context: Context) -> pd.DataFrame:
     random = bounds_and_witnesses(context.setup.seed, DRAWS, VOCABULARIES)
     random = random[random["claim"].isin(QUANTITIES) & (random["side"] == "upper") & ~random["witness"]]
     random = random.rename(columns={"tightness": "ratio"})[["theorem", "oscillation", "ratio"]]
-    trace = context.recall(traces.sublayers)
-    drift = traces.drift_of(trace.sample(min(SHOWN, len(trace)), random_state=context.setup.seed))
+    trace = context.recall(sublayers.sublayers)
+    drift = texts.drift_of(trace.sample(min(SHOWN, len(trace)), random_state=context.setup.seed))
     checks = check(drift, list(QUANTITIES))
     real = [
         pd.DataFrame(

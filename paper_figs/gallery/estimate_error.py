@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict
 from paper_figs.judging import count_passed
+from paper_figs.measured import sublayers, texts
 from paper_figs.style import BLACK, OUR_ESTIMATE, PAPER_ESTIMATE, letter, panels
 from theory import catalogue
 
@@ -43,9 +43,9 @@ SHOWN = 3000
 
 def compute(context: Context) -> pd.DataFrame:
     """Truth over estimate at real positions, and the sharp limits of that ratio on a grid of R."""
-    trace = context.recall(traces.sublayers)
+    trace = context.recall(sublayers.sublayers)
     trace = trace.sample(min(SHOWN, len(trace)), random_state=context.setup.seed)
-    drift = traces.drift_of(trace)
+    drift = texts.drift_of(trace)
     rows = []
     for known in ESTIMATES:
         guess = catalogue[known.estimate].approximate(drift).numpy()

@@ -6,11 +6,11 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import FancyBboxPatch
 
-from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding
 from paper_figs.gallery import flips, sequence_tv
 from paper_figs.judging import count_passed
+from paper_figs.measured import pruned
 from paper_figs.style import GREY, ORANGE, PAGE, SPACE_COLOUR
 
 SPEC = "attn:8"
@@ -26,8 +26,8 @@ ARROWS = ("head", "softmax", "sampling", "again and again")
 
 def compute(context: Context) -> pd.DataFrame:
     """One row for each number on the drawing."""
-    joint = context.recall(traces.joint, specs=list(flips.SPECS)).query("spec == @SPEC")
-    sequence = context.recall(traces.sequence_drift, specs=list(sequence_tv.SPECS), level=sequence_tv.LEVEL)
+    joint = context.recall(pruned.joint, specs=list(flips.SPECS)).query("spec == @SPEC")
+    sequence = context.recall(pruned.sequence_drift, specs=list(sequence_tv.SPECS), level=sequence_tv.LEVEL)
     sequence = sequence.query("spec == @SPEC").sort_values("n")
     last = sequence.iloc[-1]
     numbers = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import reference, traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, graded
+from paper_figs.measured import reference, sublayers
 from paper_figs.style import SPACE_COLOUR, SPACE_DASH, SPACE_LABEL, layer_axis, legend_above, letter, panels
 
 KINDS = {"attn": "attention dropped", "mlp": "MLP dropped"}
@@ -33,7 +33,7 @@ def similarity(trace: pd.DataFrame) -> pd.DataFrame:
 
 def compute(context: Context) -> pd.DataFrame:
     """This model's similarities, then the paper's."""
-    ours = similarity(context.recall(traces.sublayers)).assign(source=context.setup.model)
+    ours = similarity(context.recall(sublayers.sublayers)).assign(source=context.setup.model)
     return pd.concat([ours, reference.layerwise()], ignore_index=True)
 
 

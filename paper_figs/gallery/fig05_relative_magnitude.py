@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, graded
+from paper_figs.measured import sublayers
 from paper_figs.style import COLUMN, SPACE_COLOUR, panels
 
 LINES = {"relative_z": ("‖Δz⊥‖²/‖z‖²", "z"), "relative_h": ("‖Δh⊥‖²/‖h‖²", "h")}
@@ -15,7 +15,7 @@ LINES = {"relative_z": ("‖Δz⊥‖²/‖z‖²", "z"), "relative_h": ("‖Δh
 
 def compute(context: Context) -> pd.DataFrame:
     """One row for each step."""
-    trace = context.recall(traces.trajectory)
+    trace = context.recall(sublayers.trajectory)
     trace = trace.loc[trace["layer"] == int(trace["layer"].max()) // 2 + 1]
     return trace[["layer", "step"]].assign(
         relative_z=trace["orthogonal_sq"], relative_h=trace["h_orthogonal_sq"]

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import reference, traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict
 from paper_figs.judging import TRACKS_RULE, count_passed, tracks
+from paper_figs.measured import reference, sublayers
 from paper_figs.style import BOUND, OUR_ESTIMATE, PAPER_ESTIMATE, QUANTITY_LABEL, TRUTH, letter, panels
 
 QUANTITIES = {"cosdist_p": ("T2", "D2"), "kl": ("T3", "D3")}
@@ -19,7 +19,7 @@ QUANTITIES = {"cosdist_p": ("T2", "D2"), "kl": ("T3", "D3")}
 
 def compute(context: Context) -> pd.DataFrame:
     """One row for each step and quantity: truth, two estimates, certified lower and upper bound."""
-    trace = context.recall(traces.one_sublayer, temperature=1.0, certified=True)
+    trace = context.recall(sublayers.one_sublayer, temperature=1.0, certified=True)
     rows = [
         trace[["step", "layer", "oscillation"]].assign(
             quantity=quantity,

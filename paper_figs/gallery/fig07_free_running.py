@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import reference, traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict
 from paper_figs.judging import count_passed
+from paper_figs.measured import pruned, reference
 from paper_figs.style import BLACK, SPACE_COLOUR, SPACE_DASH, SPACE_LABEL, letter, panels
 
 SPEC = "attn:8"
@@ -26,7 +26,7 @@ def settled(frame: pd.DataFrame) -> pd.DataFrame:
 
 def compute(context: Context) -> pd.DataFrame:
     """One row for each prompt and step of ours, and for each step of the paper's."""
-    runs = context.recall(traces.free_running, spec=SPEC).query("part == 'free'")
+    runs = context.recall(pruned.free_running, spec=SPEC).query("part == 'free'")
     ours = runs[["prompt", "step", "kl"]].assign(
         cos_h=1 - runs["h_cosdist"],
         cos_z=1 - runs["cosdist_z"],

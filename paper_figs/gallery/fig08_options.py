@@ -8,15 +8,17 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import reference, traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, graded
 from paper_figs.judging import count_passed
+from paper_figs.measured import reference
+from paper_figs.measured.pruned import resolve
+from paper_figs.measured.texts import calibration
 from paper_figs.style import BLACK, VERMILION, letter
-from real.prompting import encode_prompt
-from real.pruning import pruned
-from real.score import final_hidden, head_logits
-from real.texts import prompts
+from real.pruning.apply import pruned
+from real.text.passes import final_hidden, head_logits
+from real.text.prompting import encode_prompt
+from real.text.texts import prompts
 from theory import measure
 
 SPEC = "attn:8"
@@ -29,7 +31,7 @@ def compute(context: Context) -> pd.DataFrame:
     lm, questions = context.lm, [p for p in prompts() if p.kind == "multiple choice"]
     tokens = [encode_prompt(lm, question.text) for question in questions]
     dense = _last_logits(context, tokens)
-    with pruned(lm, traces.resolve(context, SPEC), traces.calibration(context)):
+    with pruned(lm, resolve(context, SPEC), calibration(context)):
         other = _last_logits(context, tokens)
     ids = [lm.tokenizer(name, add_special_tokens=False).input_ids[-1] for name in LETTERS]
     full, among = measure(dense, other), measure(dense, other, options=torch.tensor(ids))

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, graded
 from paper_figs.gallery.fig06_estimates import QUANTITIES
 from paper_figs.judging import TRACKS_RULE, tracks
+from paper_figs.measured import sublayers
 from paper_figs.style import PAPER_ESTIMATE, QUANTITY_LABEL, TRUTH, legend_above, letter, panels
 
 TEMPERATURES = (0.3, 0.5, 0.7, 1.0, 1.3)
@@ -21,7 +21,7 @@ def compute(context: Context) -> pd.DataFrame:
     """One row for each temperature, quantity and step of the same text."""
     rows = []
     for temperature in TEMPERATURES:
-        trace = context.recall(traces.one_sublayer, temperature=temperature)
+        trace = context.recall(sublayers.one_sublayer, temperature=temperature)
         rows += [
             trace[["layer", "step", "entropy"]].assign(
                 temperature=temperature,

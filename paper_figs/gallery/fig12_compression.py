@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import reference, traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding
 from paper_figs.judging import count_passed
+from paper_figs.measured import pruned, reference
 from paper_figs.style import BLACK, ORANGE, PURPLE, panels
 
 SPECS = {
@@ -31,7 +31,7 @@ def compute(context: Context) -> pd.DataFrame:
     """Six quantities for each kind of compression, step and prompt; then the paper's."""
     rows = []
     for spec in SPECS:
-        run = context.recall(traces.free_running, spec=spec).query("part == 'free'")
+        run = context.recall(pruned.free_running, spec=spec).query("part == 'free'")
         energy = (run["orthogonal_sq"] + run["parallel"] ** 2) * run["norm_sq"]
         rows.append(
             run[["spec", "prompt", "step", "kl"]].assign(

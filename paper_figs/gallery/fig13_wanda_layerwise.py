@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure
 from paper_figs.gallery.fig04_layerwise import mean_in_p, similarity, worst_in_p
+from paper_figs.measured import sublayers
 from paper_figs.style import SPACE_COLOUR, SPACE_DASH, SPACE_LABEL, layer_axis, letter, panels
 
 SPEC = "wanda:50%"
@@ -16,7 +16,7 @@ SPEC = "wanda:50%"
 
 def compute(context: Context) -> pd.DataFrame:
     """Mean, minimum and maximum cosine over prompts and positions."""
-    return similarity(context.recall(traces.sublayers, spec=SPEC)).assign(source=context.setup.model)
+    return similarity(context.recall(sublayers.sublayers, spec=SPEC)).assign(source=context.setup.model)
 
 
 def draw(frame: pd.DataFrame) -> Canvas:

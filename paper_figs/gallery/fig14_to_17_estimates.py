@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 
 from paper_figs.figure import Claim, Finding
-from paper_figs.gallery.per_layer import Line, Panels, figure, layer_medians
+from paper_figs.gallery.fig14_to_21_shared import Line, Panels, figure, layer_medians
 from paper_figs.judging import TRACKS_RULE, count_passed, tracks
 from paper_figs.style import PAPER_ESTIMATE, TRUTH
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from paper_figs.figure import Claim, Finding, graded
-from paper_figs.gallery.per_layer import Line, Panels, figure, layer_medians
+from paper_figs.gallery.fig14_to_21_shared import Line, Panels, figure, layer_medians
 from paper_figs.judging import count_passed
 from paper_figs.style import BLUE, GREEN, PAPER_ESTIMATE, VERMILION
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict
 from paper_figs.judging import count_passed
+from paper_figs.measured import pruned
 from paper_figs.style import BLACK, SERIES, legend_above, letter, panels
 
 SPECS = ("attn:1", "attn:4", "attn:8", "mlp:1", "mlp:4")
@@ -18,7 +18,7 @@ IN_BIN = 6  # positions in a bin, at least: few positions make few bins
 
 def compute(context: Context) -> pd.DataFrame:
     """Margin, oscillation and whether the top token changed, one row for each spec and position."""
-    trace = context.recall(traces.joint, specs=list(SPECS))
+    trace = context.recall(pruned.joint, specs=list(SPECS))
     frame = trace[["spec", "prompt", "step", "margin", "oscillation", "entropy"]]
     return frame.assign(
         flipped=~trace["top1_agree"],

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import scores, traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, graded
 from paper_figs.gallery import sequence_tv
 from paper_figs.gallery.fig07_free_running import SPEC
+from paper_figs.measured import pruned, scores
 from paper_figs.style import BLACK, BLUE, GREEN, ORANGE, VERMILION, letter, panels
 
 TOKENS = 8  # about the length of a written answer of the tasks
@@ -20,7 +20,7 @@ TOKENS = 8  # about the length of a written answer of the tasks
 
 def compute(context: Context) -> pd.DataFrame:
     """Part "task": forecast and measured change by spec and task. Part "text": divergence by n."""
-    sequence = context.recall(traces.sequence_drift, specs=list(sequence_tv.SPECS), level=sequence_tv.LEVEL)
+    sequence = context.recall(pruned.sequence_drift, specs=list(sequence_tv.SPECS), level=sequence_tv.LEVEL)
     counts = context.setup.profile.ladder
     specs = [spec for spec in sequence_tv.SPECS if int(spec.split(":")[1]) in counts]
     table = context.recall(scores.summary, specs=specs)
@@ -31,7 +31,7 @@ def compute(context: Context) -> pd.DataFrame:
     tasks["forecast"] = np.where(
         tasks["written"], tasks["spec"].map(at["tv"]), tasks["spec"].map(first["tv"])
     )
-    runs = context.recall(traces.free_running, spec=SPEC).groupby("prompt")["first_difference"].first()
+    runs = context.recall(pruned.free_running, spec=SPEC).groupby("prompt")["first_difference"].first()
     text = sequence[sequence["spec"] == SPEC][["n", "tv", "divergence", "shared_noise"]].copy()
     text["measured"] = [(runs < n).mean() for n in text["n"]]
     half = math.sqrt(math.log(2 / 0.05) / (2 * len(runs)))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict
 from paper_figs.gallery.fig07_free_running import SETTLED, SPEC, settled
 from paper_figs.judging import count_passed
+from paper_figs.measured import pruned
 from paper_figs.style import BLACK, BLUE, VERMILION, letter, panels
 
 PARTS = {
@@ -23,7 +23,7 @@ QUANTITIES = {"tv": "TV", "kl": "KL, nats"}
 def compute(context: Context) -> pd.DataFrame:
     """TV and KL of the three comparisons, one row for each prompt and step."""
     columns = ["part", "prompt", "step", "first_difference", *QUANTITIES]
-    return context.recall(traces.free_running, spec=SPEC)[columns]
+    return context.recall(pruned.free_running, spec=SPEC)[columns]
 
 
 def draw(frame: pd.DataFrame) -> Canvas:

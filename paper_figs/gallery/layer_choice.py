@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding
 from paper_figs.judging import count_passed
+from paper_figs.measured import pruned
 from paper_figs.style import BLUE, ORANGE, VERMILION, legend_above, letter, panels
 
 CRITERIA = {
@@ -24,13 +24,13 @@ def compute(context: Context) -> pd.DataFrame:
     """Mean KL and TV on held-out dense texts for each kind, criterion and number of dropped sublayers."""
     counts = [count for count in context.setup.profile.ladder if count]
     specs = [f"{kind}:{count}@{criterion}" for kind in KINDS for criterion in CRITERIA for count in counts]
-    trace = context.recall(traces.joint, specs=specs)
+    trace = context.recall(pruned.joint, specs=specs)
     grouped = trace.groupby("spec")
     means = grouped[["kl", "tv", "top1_agree"]].mean().join(grouped[["kl", "tv"]].sem().add_suffix("_error"))
     rows = []
     for kind in KINDS:
         for criterion in CRITERIA:
-            order = context.recall(traces.ranking, target=kind, criterion=criterion)["layer"]
+            order = context.recall(pruned.ranking, target=kind, criterion=criterion)["layer"]
             for count in counts:
                 row = means.loc[f"{kind}:{count}@{criterion}"].to_dict()
                 layers = " ".join(map(str, order[:count]))

@@ -9,12 +9,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, graded
 from paper_figs.judging import count_passed
+from paper_figs.measured import sublayers
 from paper_figs.style import BLACK, BLUE, GREY, letter, panels
-from sim.regimes import regime_map
+from sim.noise.regimes import regime_map
 
 REFERENCES = {
     "raw": ("p against raw logits", "cosdist_z"),
@@ -31,7 +31,7 @@ def compute(context: Context) -> pd.DataFrame:
 
     Part "map": the same ratios for random heads and noise, one row for each entropy and temperature.
     """
-    trace = context.recall(traces.sublayers)
+    trace = context.recall(sublayers.sublayers)
     trace = trace[trace["layer"].between(1, trace["layer"].max() - 1)]
     ratios = {name: trace["cosdist_p"] / trace[column] for name, (_, column) in REFERENCES.items()}
     frame = trace[["kind", "layer", "prompt", "step", "entropy", "p_max"]].assign(**ratios)

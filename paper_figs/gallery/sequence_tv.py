@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import traces
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict, graded
+from paper_figs.measured import pruned
 from paper_figs.style import BLUE, ORANGE, SKY, VERMILION, legend_above, letter, panels
 
 COUNTS = {1: SKY, 2: BLUE, 4: ORANGE, 8: VERMILION}
@@ -17,7 +17,7 @@ LEVEL = 0.95
 
 def compute(context: Context) -> pd.DataFrame:
     """One row for each spec and n: estimate and confidence band of TV_n, estimate of 1 - S_n."""
-    frame = context.recall(traces.sequence_drift, specs=list(SPECS), level=LEVEL)
+    frame = context.recall(pruned.sequence_drift, specs=list(SPECS), level=LEVEL)
     return frame.assign(source=context.setup.model)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from paper_figs import scores
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict
 from paper_figs.judging import cell, count_passed
+from paper_figs.measured import scores
 from paper_figs.style import PAGE
 
 TASK_SPECS = {"dense": "dense", "attn:8": "attention", "mlp:8": "MLP"}

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from scipy.stats import spearmanr
 
-from paper_figs import shipped
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Verdict, graded
 from paper_figs.judging import count_passed
+from paper_figs.measured import shipped
 from paper_figs.style import BLACK, BLUE, GREEN, SERIES, VERMILION, letter, panels
 
 KINDS = {"generation": ("written answers", VERMILION), "choice": ("chosen answers", BLUE)}

@@ -14,10 +14,10 @@ from PIL import Image
 from paper_figs.catalogue import FIGURES
 from paper_figs.figure import Verdict
 from paper_figs.page import claim_latex, mathml, render, text
-from sim.results import ATTACK, SWEEP, read_json, theorem_table
+from sim.sweeps.results import ATTACK, SWEEP, read_json, theorem_table
 from theory import catalogue
 from theory.files import atomic_path
-from theory.theorem import Theorem
+from theory.theorems.theorem import Theorem
 
 
 def write_report(folder: Path) -> Path:

@@ -1,1 +1,1 @@
-"""One file per group of subcommands; each defines functions that ``real.cli`` registers."""
+"""One file per group of subcommands; each defines functions that ``real.command_line`` registers."""

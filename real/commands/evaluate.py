@@ -9,11 +9,11 @@ import pandas as pd
 import typer
 from rich.table import Table
 
-from real.load import load, load_encoder
+from real.models.load import load, load_encoder
+from real.models.registry import ENCODERS
 from real.progress import table_console
-from real.registry import ENCODERS
-from real.spec import parse_spec
-from real.variants import names_checkpoint
+from real.pruning.spec import parse_spec
+from real.pruning.variants import names_checkpoint
 from theory.files import atomic_path
 
 DEFAULT = "agreement,wikidata-choice,wikidata-answer,capitals-choice,capitals-answer,negation,copy-2,copy-8"
@@ -32,8 +32,8 @@ def evaluate(
     csv_file: Annotated[Path | None, typer.Option("--csv", help="write every item's answer")] = None,
 ) -> None:
     """Score tasks and count flips against the dense model. Run it again to go on after an interruption."""
-    from real.evaluate import evaluate as tables  # the harness takes seconds to import
-    from real.evaluate import summarise
+    from real.tasks.evaluate import evaluate as tables  # the harness takes seconds to import
+    from real.tasks.evaluate import summarise
 
     for spec in specs:
         if not names_checkpoint(spec):

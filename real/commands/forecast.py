@@ -13,15 +13,15 @@ import torch
 import typer
 from rich.table import Table
 
-from real.divergence import first_divergence_table
-from real.forecast import Forecast, HalfLife, Interval, default_prompts, reference
-from real.forecast import forecast as forecasts
-from real.load import LanguageModel, load
+from real.forecast.first_divergence import first_divergence_table
+from real.forecast.text_drift import Forecast, HalfLife, Interval, default_prompts, reference
+from real.forecast.text_drift import forecast as forecasts
+from real.forecast.verdict import Outcome, Verdict, verdicts
+from real.models.load import LanguageModel, load
 from real.progress import say, table_console
-from real.prompting import read_prompts
-from real.spec import parse_spec
-from real.variants import names_checkpoint
-from real.verdict import Outcome, Verdict, verdicts
+from real.pruning.spec import parse_spec
+from real.pruning.variants import names_checkpoint
+from real.text.prompting import read_prompts
 from theory.files import atomic_path
 
 COLOUR = {Outcome.SAFE: "green", Outcome.AT_RISK: "yellow", Outcome.FAILS: "red"}

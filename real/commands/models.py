@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.table import Column, Table
 
 from real.cache import cache_folder
-from real.convert import is_complete
+from real.models.convert import is_complete
+from real.models.registry import DEFAULT, SOURCES
 from real.progress import table_console
-from real.registry import DEFAULT, SOURCES
 
 
 def models() -> None:

@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from real.anatomy import anatomy as examine
-from real.load import load
-from real.parts import Anatomy
+from real.models.load import load
+from real.models.save import check_folder, save
 from real.progress import say
-from real.pruning import prune as prune_copy
-from real.save import check_folder, save
-from real.spec import parse_spec
+from real.pruning.apply import prune as prune_copy
+from real.pruning.spec import parse_spec
+from real.structure.anatomy import Anatomy
+from real.structure.recognise import anatomy as examine
 
 Model = Annotated[str, typer.Argument(help="smollm2-135m, gemma3-270m, a hub id or a local folder")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, …")]

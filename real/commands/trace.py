@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from real.anatomy import anatomy
 from real.commands.structure import Device, DeviceMap, Dtype, Model, Texts, place
-from real.load import LanguageModel, load
-from real.parts import KINDS
+from real.models.load import LanguageModel, load
 from real.progress import say, track
-from real.spec import parse_spec
-from real.texts import calibration_tokens, passages
-from real.trace import trace_joint, trace_sublayers
+from real.pruning.spec import parse_spec
+from real.structure.anatomy import KINDS
+from real.structure.recognise import anatomy
+from real.text.texts import calibration_tokens, passages
+from real.tracing import trace_joint, trace_sublayers
 from theory import Drift, VectorDrift
 from theory.files import atomic_path
 

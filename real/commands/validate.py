@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from real.forecast import default_prompts
-from real.load import load
+from real.forecast.text_drift import default_prompts
+from real.models.load import load
 from real.progress import table_console
-from real.prompting import read_prompts
-from real.spec import parse_spec
+from real.pruning.spec import parse_spec
+from real.text.prompting import read_prompts
 from theory.files import atomic_path
 
 PROVENANCE = ("name", "weights", "dtype", "torch", "transformers")
@@ -41,8 +41,8 @@ def validate(
 
     Every spec and every answer is kept in the cache: run it again to go on after an interruption.
     """
-    from real.validate import Plan, rank_correlation  # the harness takes seconds to import
-    from real.validate import validate as compare
+    from real.forecast.validate import Plan, rank_correlation  # the harness takes seconds to import
+    from real.forecast.validate import validate as compare
 
     for spec in specs:
         parse_spec(spec)

@@ -3,7 +3,7 @@
 The context of order ``k`` is the last ``k`` tokens, coded in base ``V`` with the oldest token leading. All
 sequences start in one context, so step 1 is drawn from that context's row. Everything is float64; leading
 axes of the logits are a batch of independent chains. Spectra, contraction and stationary laws of one chain
-are in ``theory.markov``; ``matrices`` makes its arguments.
+are in ``theory.sequences.markov``; ``matrices`` makes its arguments.
 """
 
 from __future__ import annotations
@@ -172,7 +172,9 @@ class SoftmaxChain:
         return torch.cat([1 - survival[:1], survival[:-1] - survival[1:]])
 
     def matrices(self) -> tuple[Array, Array, Array]:
-        """Start law and both transition matrices between contexts, for ``theory.markov`` (one chain)."""
+        """Start law and both transition matrices between contexts of one chain: what
+        ``theory.sequences.markov`` takes.
+        """
         contexts = self.logits.shape[-2]
         if self.logits.dim() != 2:
             raise ValueError(

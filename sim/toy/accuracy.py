@@ -15,10 +15,10 @@ from transformers import LlamaForCausalLM
 
 from sim.toy.model import answer_log_probs, answer_logits, pruned, sample
 from sim.toy.tasks import Task
-from theory.confidence import empirical_bernstein_band
-from theory.measure import measure
-from theory.options import score_band
-from theory.sequences import survival_weights, tv_terms
+from theory.drift.measure import measure
+from theory.effects.options import score_band
+from theory.sequences.confidence import empirical_bernstein_band
+from theory.sequences.survival import survival_weights, tv_terms
 
 AMOUNTS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 

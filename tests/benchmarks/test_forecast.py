@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
-from real.sample import sample
-from real.stepwise import dense_pass, score_variant
-from real.variants import variant
+from real.forecast.stepwise import dense_pass, score_variant
+from real.pruning.variants import variant
+from real.text.sample import sample
 from tests.benchmarks.test_trace import seconds, smollm2_shape
 
 pytestmark = pytest.mark.benchmark

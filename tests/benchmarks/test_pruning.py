@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-import real.sequential
-import real.sparsify
-from real.anatomy import anatomy
-from real.sparsegpt import Hessian
-from real.sparsify import sparsify
-from real.spec import parse_spec
-from real.wanda import InputNorms, wanda_mask
+import real.pruning.sparsify
+import real.structure.walk
+from real.pruning.sparsegpt import Hessian
+from real.pruning.sparsify import sparsify
+from real.pruning.spec import parse_spec
+from real.pruning.wanda import InputNorms, wanda_mask
+from real.structure.recognise import anatomy
 from tests.benchmarks.test_trace import seconds, smollm2_shape
 
 pytestmark = pytest.mark.benchmark
@@ -51,7 +51,7 @@ def test_wanda_statistics_and_masks_beside_the_forward_passes(
     lm, clock = smollm2_shape(layers=2), Clock()
     found = anatomy(lm.model)
     monkeypatch.setattr(InputNorms, "add", clock.wrap(InputNorms.add))
-    monkeypatch.setattr(real.sparsify, "wanda_mask", clock.wrap(wanda_mask))
+    monkeypatch.setattr(real.pruning.sparsify, "wanda_mask", clock.wrap(wanda_mask))
     step = parse_spec("wanda:2:4").steps[0]
     whole = seconds(lambda: sparsify(found, step, calibration(32), lambda parameter: None))
     share = clock.total / whole
@@ -77,9 +77,9 @@ def test_shared_hessians_against_one_per_matrix(
         found = anatomy(lm.model)
         with monkeypatch.context() as patch:
             patch.setattr(hessian, "add", clock.wrap(hessian.add))
-            patch.setattr(real.sparsify, "Hessian", hessian)
+            patch.setattr(real.pruning.sparsify, "Hessian", hessian)
             if not shared:
-                patch.setattr(real.sequential, "_same_memory", lambda one, other: False)
+                patch.setattr(real.structure.walk, "_same_memory", lambda one, other: False)
             whole = seconds(lambda found=found: sparsify(found, step, rows, lambda parameter: None))
         times[name] = clock.total, whole
     ratios = [times["one per matrix"][i] / times["ours"][i] for i in range(2)]

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from sim.draws import Families, draw
-from sim.held import held_claims, hold
-from sim.plan import FLAT_COST, VOCABULARIES, allot, blocks, unit_generator, unit_rows
+from sim.logits.draws import Families, draw
 from sim.reducers import Tally
-from sim.sweep import sweep
+from sim.sweeps.held import held_claims, hold
+from sim.sweeps.plan import FLAT_COST, VOCABULARIES, allot, blocks, unit_generator, unit_rows
+from sim.sweeps.sweep import sweep
 
 pytestmark = pytest.mark.benchmark
 

@@ -16,9 +16,9 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from real.load import LanguageModel, load
-from real.texts import calibration_tokens
-from real.trace import trace_sublayers
+from real.models.load import LanguageModel, load
+from real.text.texts import calibration_tokens
+from real.tracing import trace_sublayers
 from tests.benchmarks.test_measure import textbook
 from tests.real.conftest import byte_tokenizer
 

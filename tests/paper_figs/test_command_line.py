@@ -6,7 +6,7 @@ import pytest
 
 from paper_figs.catalogue import FIGURES
 from paper_figs.command_line import app, choose, spread
-from theory.command_line import run
+from theory.entry import run
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from paper_figs.explorer import write_explorer
 from theory import catalogue, measure
-from theory.theorem import on_drift
+from theory.theorems.theorem import on_drift
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from paper_figs import traces
 from paper_figs.catalogue import FIGURES
 from paper_figs.context import Context, Setup
+from paper_figs.measured import pruned, sublayers, texts
 from paper_figs.output import findings
 from paper_figs.profiles import PROFILES
 from paper_figs.style import paper_style
@@ -65,7 +65,7 @@ def instant_answers(monkeypatch):
         ]
         return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
 
-    monkeypatch.setattr("paper_figs.scores.answer", answer)
+    monkeypatch.setattr("paper_figs.measured.scores.answer", answer)
 
 
 @pytest.mark.parametrize("name", list(FIGURES))
@@ -85,34 +85,34 @@ def test_figure_computes_draws_and_judges(name, context):
 
 
 def test_a_model_against_itself_does_not_drift(context):
-    table = context.recall(traces.joint, specs=["dense"])
+    table = context.recall(pruned.joint, specs=["dense"])
     assert (table[["kl", "tv", "cosdist_p", "h_cosdist", "oscillation"]] == 0).all(axis=None)
 
 
 def test_sequence_estimates_of_the_dense_model_against_itself_are_zero(context):
-    table = context.recall(traces.sequence_drift, specs=["dense"], level=0.95)
+    table = context.recall(pruned.sequence_drift, specs=["dense"], level=0.95)
     assert (table[["tv", "divergence", "tv_lower"]] == 0).all(axis=None)
 
 
 def test_only_positions_that_predict_a_generated_token_are_measured(context):
-    samples = traces.long_text(context)
-    positions = traces.predicting(samples)
+    samples = texts.long_text(context)
+    positions = texts.predicting(samples)
     assert int(positions.sum()) == int((samples.lengths - samples.prompt_lengths).sum())
     assert bool(positions[0, samples.prompt_lengths[0] - 1])
 
 
 def test_ranked_layers_are_those_that_the_spec_drops(context):
-    order = context.recall(traces.ranking, target="attn", criterion="cosine")
+    order = context.recall(pruned.ranking, target="attn", criterion="cosine")
     assert sorted(order["layer"]) == list(range(12))
     assert order["score"].is_monotonic_increasing
     first, second = sorted(order["layer"][:2])
-    assert traces.resolve(context, "attn:2+int8") == f"attn:[{first},{second}]+int8"
-    assert traces.resolve(context, "dense") == "dense"
+    assert pruned.resolve(context, "attn:2+int8") == f"attn:[{first},{second}]+int8"
+    assert pruned.resolve(context, "dense") == "dense"
 
 
 def test_figure_4_gives_back_the_extremes_of_the_trace(context):
     frame = context.recall(FIGURES["fig04"].compute)
-    trace = context.recall(traces.sublayers)
+    trace = context.recall(sublayers.sublayers)
     row = frame[frame["source"] == context.setup.model].query("kind == 'mlp' and layer == 5 and space == 'p'")
     part = trace.query("kind == 'mlp' and layer == 5")["cosdist_p"]
     np.testing.assert_allclose(row["low"].item(), 1 - part.max())

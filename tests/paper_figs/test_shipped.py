@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from paper_figs import shipped
 from paper_figs.context import Context
 from paper_figs.figure import Figure
 from paper_figs.gallery import validation
+from paper_figs.measured import shipped
 from paper_figs.output import findings
 from paper_figs.report import build, write_report
 from paper_figs.runner import make

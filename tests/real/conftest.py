@@ -7,7 +7,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from real.load import LanguageModel
+from real.models.load import LanguageModel
 
 
 def byte_tokenizer(chat_template: str | None = None) -> PreTrainedTokenizerFast:

@@ -36,7 +36,7 @@ from transformers import (
     StableLmConfig,
 )
 
-from real.load import LanguageModel
+from real.models.load import LanguageModel
 from tests.real.conftest import byte_tokenizer
 
 VOCABULARY = 258

@@ -1,0 +1,1 @@
+"""Measurements that several figures share, each computed once and kept."""

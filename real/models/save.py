@@ -1,0 +1,121 @@
+"""Save a pruned model so that plain ``from_pretrained`` loads it, in any process, without this package."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from real.models.load import LanguageModel
+from theory.files import atomic_path
+
+
+class SaveError(ValueError):
+    """A model that cannot be saved as an ordinary checkpoint, or a folder that is in the way."""
+
+
+def save(lm: LanguageModel, folder: str | os.PathLike[str]) -> Path:
+    """Write model, tokenizer and a model card (README.md) to ``folder``: all of it or nothing.
+
+    Raises
+    ------
+    SaveError
+        ``folder`` exists and is not empty, or the model's configuration cannot describe its structure.
+    """
+    target = check_folder(folder)
+    _check_describable(lm)
+    with atomic_path(target) as partial:
+        lm.model.save_pretrained(partial)
+        lm.tokenizer.save_pretrained(partial)
+        (partial / "README.md").write_text(model_card(lm), encoding="utf-8")
+    return target
+
+
+def check_folder(folder: str | os.PathLike[str]) -> Path:
+    """The folder as a path, if a model can be written there."""
+    target = Path(folder).expanduser()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise SaveError(f"folder {str(target)!r} exists already and is not empty; give a new one")
+    return target
+
+
+def _check_describable(lm: LanguageModel) -> None:
+    """Build the model its configuration describes, without memory, and compare the shapes of all weights."""
+    config = type(lm.model.config).from_dict(lm.model.config.to_dict())
+    with torch.device("meta"):
+        plain = type(lm.model)(config)
+    wanted = {name: tensor.shape for name, tensor in plain.state_dict().items()}
+    have = {name: tensor.shape for name, tensor in lm.model.state_dict().items()}
+    odd = sorted(name for name in wanted.keys() | have.keys() if wanted.get(name) != have.get(name))
+    if odd:
+        raise SaveError(
+            f"{type(lm.model).__name__}: its configuration cannot describe the pruned structure "
+            f"({odd[0]} does not fit), so from_pretrained could not load it"
+        )
+
+
+def model_card(lm: LanguageModel) -> str:
+    """Markdown: what was pruned, how, from what, with which calibration and seed."""
+    pruning: dict[str, Any] = lm.provenance.get("pruning", {})
+    origin = {key: value for key, value in lm.provenance.items() if key != "pruning"}
+    spec = pruning.get("spec", "dense")
+    base = origin.get("name", lm.name)
+    rows = "\n".join(f"| {key} | {_cell(value)} |" for key, value in origin.items())
+    steps = "\n".join(f"- {_step(fact)}" for fact in pruning.get("steps", ())) or "- nothing"
+    return f"""---
+library_name: transformers
+base_model: {base}
+tags: [pruned, softmax-drift]
+---
+
+# {base}, pruned: `{spec}`
+
+An ordinary `transformers` model; no other package is needed:
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("this-folder")
+tokenizer = AutoTokenizer.from_pretrained("this-folder")
+```
+
+## What was done
+
+{steps}
+
+Seed: {pruning.get("seed", "none")}. Dropped sublayers have an output projection of zeros, dropped blocks are
+removed, zeroed and rounded weights are stored in the model's dtype: only removed blocks make it smaller.
+
+## From
+
+| | |
+|---|---|
+{rows}
+
+Made with softmax-drift {version("softmax-drift")}. Full record:
+
+```json
+{json.dumps(pruning, indent=1, default=str)}
+```
+"""
+
+
+def _step(fact: dict[str, Any]) -> str:
+    """One line about one pruning step."""
+    line = f"`{fact['step']}`"
+    if fact.get("dropped"):
+        line += f" dropped {', '.join(fact['dropped'])}"
+    if "sparsity" in fact:
+        line += f" left {fact['sparsity']:.1%} of the weights inside the layers at zero"
+    if "calibration" in fact:
+        rows, length = fact["calibration_tokens"]
+        line += f"; calibration: {fact['calibration']}, {rows} x {length} tokens"
+    return line
+
+
+def _cell(value: Any) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

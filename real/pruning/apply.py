@@ -1,0 +1,137 @@
+"""Prune a language model: within a block (:func:`pruned`) or for good in a copy (:func:`prune`)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from real.models.load import LanguageModel
+from real.pruning.calibration import Calibration, calibration_rows
+from real.pruning.choose import choose_sublayers
+from real.pruning.sparsify import Keep, quantise, sparsify
+from real.pruning.spec import Drop, Quantise, Spec, parse_spec
+from real.structure.drop import drop_for_good, dropped, products_skipped
+from real.structure.part import Part
+from real.structure.recognise import anatomy
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a spec did to a model: dropped parts, facts per step (sparsity, calibration), weights before."""
+
+    spec: Spec
+    parts: tuple[Part, ...]
+    facts: tuple[dict[str, Any], ...]
+    before: Mapping[Tensor, Tensor] = field(default_factory=dict, repr=False)
+
+
+@contextmanager
+def pruned(
+    lm: LanguageModel, spec: str | Spec, calibration: Calibration = None, seed: int = 0
+) -> Iterator[Applied]:
+    """Inside the block ``lm.model`` is pruned in place; afterwards it is exactly as before.
+
+    Parameters
+    ----------
+    spec:
+        For example ``"attn:8"`` or ``"attn:4+wanda:2:4"``; see :mod:`real.pruning.spec`.
+    calibration:
+        Token ids ``(N, T)``, a list of strings or of token tensors; None for the text that ships.
+    seed:
+        Of the default calibration text and of ``random``.
+
+    Raises
+    ------
+    SpecError, AnatomyError, DropError
+        The spec cannot be read or does not fit; the model has no such part; it could not be dropped.
+    """
+    before: dict[Tensor, Tensor] = {}
+
+    def keep(parameter: Tensor) -> None:
+        before.setdefault(parameter, parameter.detach().clone())
+
+    with ExitStack() as stack:
+        try:
+            applied = _apply(lm, parse_spec(spec), calibration, seed, stack, keep)
+            stack.enter_context(products_skipped(anatomy(lm.model), applied.parts))
+            yield replace(applied, before=before)
+        finally:
+            with torch.no_grad():
+                for parameter, weights in before.items():
+                    parameter.copy_(weights)
+
+
+@contextmanager
+def unpruned(applied: Applied, modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside a :func:`pruned` block, give ``modules`` their dense weights back for a while."""
+    parameters = [p for module in modules for p in module.parameters() if p in applied.before]
+    weights = [parameter.detach().clone() for parameter in parameters]
+    with torch.no_grad():
+        for parameter in parameters:
+            parameter.copy_(applied.before[parameter])
+        try:
+            yield
+        finally:
+            for parameter, pruned_weight in zip(parameters, weights, strict=True):
+                parameter.copy_(pruned_weight)
+
+
+def prune(
+    lm: LanguageModel, spec: str | Spec, calibration: Calibration = None, seed: int = 0
+) -> LanguageModel:
+    """A pruned copy: an ordinary ``transformers`` model, to be saved with :func:`real.save`.
+
+    Dropped sublayers have zero output projections, dropped blocks are removed. Parameters and errors as
+    :func:`pruned`.
+    """
+    parsed = parse_spec(spec)
+    copied = replace(lm, model=copy.deepcopy(lm.model), name=f"{lm.name} {parsed}")
+    found = anatomy(copied.model)
+    with ExitStack() as stack:
+        applied = _apply(copied, parsed, calibration, seed, stack, lambda parameter: None)
+    if applied.parts:
+        drop_for_good(found, applied.parts)
+    record = {
+        "spec": str(parsed),
+        "seed": seed,
+        "dropped": [str(part) for part in applied.parts],
+        "steps": list(applied.facts),
+    }
+    return replace(copied, provenance=lm.provenance | {"pruning": record})
+
+
+def _apply(
+    lm: LanguageModel,
+    spec: Spec,
+    calibration: Calibration,
+    seed: int,
+    stack: ExitStack,
+    keep: Keep,
+) -> Applied:
+    """Apply the steps from left to right; hooks live as long as ``stack``; ``keep`` sees old weights."""
+    parts: list[Part] = []
+    facts: list[dict[str, Any]] = []
+    found = anatomy(lm.model)
+    for step in spec.steps:
+        tokens = calibration_rows(lm, calibration, step, seed)
+        fact: dict[str, Any] = {"step": str(step)}
+        if tokens is not None:
+            fact["calibration"] = "given" if calibration is not None else f"shipped text, seed {seed}"
+            fact["calibration_tokens"] = list(tokens.shape)
+        if isinstance(step, Drop):
+            chosen = choose_sublayers(lm, step, tokens, seed, gone=tuple(parts))
+            stack.enter_context(dropped(found, chosen.parts))
+            parts += chosen.parts
+            fact["dropped"] = [str(part) for part in chosen.parts]
+        elif isinstance(step, Quantise):
+            fact |= quantise(found, step, keep)
+        else:
+            fact |= sparsify(found, step, tokens, keep)
+        facts.append(fact)
+    return Applied(spec, tuple(parts), tuple(facts))

@@ -1,0 +1,76 @@
+"""Calibration data: any list of strings or token tensors, or the text that ships with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from real.models.load import LanguageModel
+from real.pruning.spec import Drop, Quantise, Spec, Step
+from real.text.texts import calibration_tokens
+
+# Rows and length of the default calibration set. Choosing by measured divergence runs the model once per
+# candidate, so it takes fewer tokens.
+DEFAULT = (16, 256)
+MEASURED = (8, 64)
+
+Calibration = Tensor | Sequence[str] | Sequence[Tensor] | None
+
+
+def needs_calibration(spec: Spec) -> bool:
+    """Whether any step looks at data."""
+    return any(_looks_at_data(step) for step in spec.steps)
+
+
+def _looks_at_data(step: Step) -> bool:
+    if isinstance(step, Drop):
+        return step.layers is None and step.target != "random" and step.count > 0
+    return not isinstance(step, Quantise) and step.method != "magnitude"
+
+
+def calibration_rows(
+    lm: LanguageModel, calibration: Calibration, step: Step | None = None, seed: int = 0
+) -> Tensor | None:
+    """Token ids ``(N, T)`` for one step; None if the step needs none.
+
+    Strings and token tensors of different lengths are joined and cut into rows; a tensor ``(N, T)`` is taken
+    as it is. Without data, text that ships with the package (disjoint from every evaluation text).
+
+    Raises
+    ------
+    ValueError
+        The data is empty or of the wrong type.
+    """
+    if step is not None and not _looks_at_data(step):
+        return None
+    measured = isinstance(step, Drop) and step.criterion != "cosine"
+    count, length = MEASURED if measured else DEFAULT
+    length = min(length, lm.context_length)
+    if calibration is None:
+        return calibration_tokens(lm.tokenizer, count, length, seed)
+    if isinstance(calibration, Tensor):
+        if calibration.dim() != 2 or not calibration.numel() or calibration.is_floating_point():
+            raise ValueError(
+                "calibration: need token ids of shape (N, T), "
+                f"got {calibration.dtype} {tuple(calibration.shape)}"
+            )
+        return calibration
+    items = list(calibration)
+    if items and all(isinstance(item, str) for item in items):
+        return _cut_texts(lm, cast(list[str], items), length, seed)
+    if items and all(isinstance(item, Tensor) for item in items):
+        joined = torch.cat([cast(Tensor, item).reshape(-1) for item in items])
+        length = min(length, len(joined))
+        return joined[: len(joined) // length * length].reshape(-1, length)
+    raise ValueError(f"calibration: need a list of strings or of token tensors, got {calibration!r:.60}")
+
+
+def _cut_texts(lm: LanguageModel, texts: list[str], length: int, seed: int) -> Tensor:
+    total = sum(len(lm.tokenizer(text, add_special_tokens=False).input_ids) for text in texts)
+    if not total:
+        raise ValueError("calibration: the texts hold no tokens")
+    length = min(length, total)
+    return calibration_tokens(lm.tokenizer, total // length, length, seed, texts=texts)

@@ -1,0 +1,52 @@
+"""What a dense model is compared with: itself pruned by a spec, or another checkpoint of its vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from real.models.load import LanguageModel, load
+from real.pruning.apply import pruned
+from real.pruning.calibration import Calibration
+
+
+class MismatchError(ValueError):
+    """Two models whose outputs cannot be compared token by token."""
+
+
+def names_checkpoint(variant: str) -> bool:
+    """Whether ``variant`` is a folder or hub id rather than a pruning spec."""
+    return "/" in variant or Path(variant).expanduser().is_dir()
+
+
+@contextmanager
+def variant(lm: LanguageModel, name: str, calibration: Calibration = None) -> Iterator[LanguageModel]:
+    """Yield the model that ``name`` stands for: ``lm`` pruned in place until the block ends, or a loaded one.
+
+    Raises
+    ------
+    MismatchError
+        The loaded model has another vocabulary or tokenizer.
+    """
+    if names_checkpoint(name):
+        other = load(name, device=str(lm.device))
+        check_comparable(lm, other)
+        yield other
+    else:
+        with pruned(lm, name, calibration):
+            yield lm
+
+
+def check_comparable(dense: LanguageModel, other: LanguageModel) -> None:
+    """Raise :class:`MismatchError` unless both models read and write the same token ids."""
+    sizes = [lm.model.config.get_text_config().vocab_size for lm in (dense, other)]
+    if sizes[0] != sizes[1]:
+        raise MismatchError(
+            f"{dense.name} and {other.name} have different vocabularies ({sizes[0]} and {sizes[1]} tokens): "
+            "only models with the same vocabulary can be compared"
+        )
+    if dense.tokenizer.get_vocab() != other.tokenizer.get_vocab():
+        raise MismatchError(
+            f"{dense.name} and {other.name} have different tokenizers: the same token ids mean different text"
+        )

@@ -1,0 +1,164 @@
+"""The residual stream with and without each sublayer, from one dense forward pass.
+
+For sublayer s the pair is: the stream right after s has written to it (*dense*), and the same point had s
+added nothing (*dropped*), everything before s untouched. Sequential layers: (x + s(x), x), so each dense
+point is the next sublayer's dropped point. Parallel layers: (x + a + m, x + m) for attention. Post-norm
+layers: (norm(x + s(x)), norm(x)). These are the model's tensors; only sums and post-norms are computed here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from real.structure.anatomy import KINDS, Anatomy, Kind, Layer, Residual, Sublayer
+from real.structure.probe import first_tensor, hooks, no_cache, replace_input
+
+
+@dataclass(frozen=True)
+class StreamPair:
+    """Indices into :attr:`Stream.points` of the residual point with a sublayer and with its substitute.
+
+    ``dropped``: the substitute is nothing, or the sublayer with pruned weights (:func:`substitute`).
+    """
+
+    sublayer: Sublayer
+    dense: int
+    dropped: int
+
+
+@dataclass
+class Stream:
+    """Residual points ``(B, T, d)`` of a forward pass; ``inputs[l]`` and ``inputs[l+1]`` bracket layer l."""
+
+    points: list[Tensor] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    pairs: list[StreamPair] = field(default_factory=list)
+
+    @property
+    def last(self) -> Tensor:
+        """The residual stream after the last layer, before the final norm."""
+        return self.points[self.inputs[-1]]
+
+    def add(self, point: Tensor) -> int:
+        """Append a point; return its index."""
+        self.points.append(point)
+        return len(self.points) - 1
+
+
+@torch.no_grad()
+def trunk(anatomy: Anatomy, tokens: Tensor) -> Any:
+    """Run everything below the head on ``tokens`` (B, T); the model's own output object."""
+    module = anatomy.head.backbone if anatomy.head else anatomy.model
+    return module(input_ids=tokens, **no_cache(module))
+
+
+@torch.no_grad()
+def last_residual(anatomy: Anatomy, tokens: Tensor) -> Tensor:
+    """Residual stream ``(B, T, d)`` after the last layer; keeps nothing else."""
+    caught: list[Tensor] = []
+    last = anatomy.layers[-1].module
+    with hooks([last.register_forward_hook(lambda module, args, output: caught.append(_tensor(output)))]):
+        trunk(anatomy, tokens)
+    return caught[0].reshape(*tokens.shape, -1)
+
+
+@torch.no_grad()
+def stream(
+    anatomy: Anatomy, tokens: Tensor, kinds: tuple[Kind, ...] = KINDS, inputs: list[Tensor] | None = None
+) -> Stream:
+    """Run the model once on ``tokens`` (B, T) and collect the residual points around every sublayer.
+
+    ``inputs``: residual points to feed to the layers instead of what the layers before them give.
+    """
+    caught: dict[tuple[nn.Module, str], Tensor] = {}
+
+    def taking(module: nn.Module) -> Any:
+        def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
+            caught[module, "in"] = _copy(first_tensor((args, kwargs)))
+
+        return module.register_forward_pre_hook(hook, with_kwargs=True)
+
+    def giving(module: nn.Module) -> Any:
+        def hook(_: nn.Module, args: Any, output: Any) -> None:
+            caught[module, "out"] = _copy(first_tensor(output))
+
+        return module.register_forward_hook(hook)
+
+    def feeding(module: nn.Module, point: Tensor) -> Any:
+        return module.register_forward_pre_hook(
+            lambda _, args, kwargs: replace_input(args, kwargs, point), with_kwargs=True
+        )
+
+    handles = [feeding(layer.module, x) for layer, x in zip(anatomy.layers, inputs or (), strict=False)]
+    handles.append(taking(anatomy.layers[0].module))
+    for layer in anatomy.layers:
+        handles.append(giving(layer.module))
+        if layer.residual is Residual.SEQUENTIAL and layer.middle is not None:
+            handles.append(taking(layer.middle))
+        if layer.residual is Residual.PARALLEL:
+            handles += [giving(writer) for s in layer.sublayers for writer in s.writers]
+        if layer.residual is Residual.POST_NORM and layer.attention and layer.attention.stream_norm:
+            handles.append(giving(layer.attention.stream_norm))
+    with hooks(handles):
+        trunk(anatomy, tokens)
+    caught = {key: tensor.reshape(*tokens.shape, -1) for key, tensor in caught.items()}
+    result = Stream()
+    result.inputs.append(result.add(caught[anatomy.layers[0].module, "in"]))
+    for layer in anatomy.layers:
+        _collect(result, layer, caught, kinds)
+    return result
+
+
+def substitute(seen: Stream, other: Stream, kind: Kind) -> None:
+    """In ``seen``, compare each sublayer of ``kind`` with what it gave in ``other`` for the same input."""
+    given = {pair.sublayer: other.points[pair.dense] for pair in other.pairs}
+    seen.pairs = [
+        replace(pair, dropped=seen.add(given[pair.sublayer])) if pair.sublayer.kind == kind else pair
+        for pair in seen.pairs
+    ]
+
+
+def _collect(
+    result: Stream, layer: Layer, caught: dict[tuple[nn.Module, str], Tensor], kinds: tuple[Kind, ...]
+) -> None:
+    """Add one layer's points and pairs."""
+    entry = result.inputs[-1]
+    exit_point = caught[layer.module, "out"]
+    if layer.attention is None or layer.mlp is None:
+        result.inputs.append(result.add(exit_point))
+        return
+    x = result.points[entry]
+    if layer.residual is Residual.PARALLEL:
+        written = {s.kind: torch.stack([caught[w, "out"] for w in s.writers]).sum(0) for s in layer.sublayers}
+        leave = result.add(exit_point)
+        without_attention, without_mlp = result.add(x + written["mlp"]), result.add(x + written["attn"])
+        pairs = [(layer.attention, leave, without_attention), (layer.mlp, leave, without_mlp)]
+    elif layer.residual is Residual.POST_NORM:
+        assert layer.attention.stream_norm is not None
+        assert layer.mlp.stream_norm is not None
+        middle = caught[layer.attention.stream_norm, "out"]
+        plain = result.add(layer.attention.stream_norm(x)), result.add(layer.mlp.stream_norm(middle))
+        between, leave = result.add(middle), result.add(exit_point)
+        pairs = [(layer.attention, between, plain[0]), (layer.mlp, leave, plain[1])]
+    else:
+        assert layer.middle is not None
+        between, leave = result.add(caught[layer.middle, "in"]), result.add(exit_point)
+        pairs = [(layer.attention, between, entry), (layer.mlp, leave, between)]
+    result.inputs.append(leave)
+    result.pairs += [StreamPair(*pair) for pair in pairs if pair[0].kind in kinds]
+
+
+def _tensor(output: Any) -> Tensor:
+    tensor = first_tensor(output)
+    assert tensor is not None
+    return tensor
+
+
+def _copy(tensor: Tensor | None) -> Tensor:
+    """A copy: some models add into these tensors afterwards."""
+    assert tensor is not None
+    return tensor.detach().clone()

@@ -1,0 +1,85 @@
+"""Multiple choice as a decision over a few entries of one next-token distribution.
+
+Only the argmax over the options counts, and it is certain not to move where the margin between the two best
+options exceeds the oscillation of the perturbation on the options (theorem H2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from real.models.load import LanguageModel
+from real.tasks import Task, task
+from real.text.passes import final_hidden, head_logits
+from real.text.texts import opening_tokens
+
+PROBED = ("agreement", "units", "wikidata-choice", "capitals-choice")
+
+
+@dataclass(frozen=True)
+class OptionItem:
+    """A context and the first token of each option; ``answer`` indexes ``options``."""
+
+    task: str
+    context: tuple[int, ...]
+    options: tuple[int, ...]
+    answer: int
+
+
+def option_items(
+    lm: LanguageModel, names: Sequence[str] = PROBED, *, probes: bool = False
+) -> list[OptionItem]:
+    """Items of choice tasks whose options differ in the first token where they differ at all.
+
+    Tokens that all options share are moved into the context; items whose options then still share a first
+    token are left out. ``probes`` takes the items reserved for forecasts instead of those for evaluation.
+    """
+    chosen = (task(name) for name in names)
+    entries = [(one, entry) for one in chosen for entry in (one.probes if probes else one.items)]
+    items = [_option_item(lm, one, entry) for one, entry in entries]
+    return [item for item in items if item is not None]
+
+
+def _option_item(lm: LanguageModel, one: Task, entry: dict) -> OptionItem | None:  # type: ignore[type-arg]
+    context = one.preamble + entry["question"]
+    whole = [
+        opening_tokens(lm.tokenizer)
+        + lm.tokenizer(context + one.delimiter + option, add_special_tokens=False).input_ids
+        for option in entry["options"]
+    ]
+    shared = 0
+    while all(len(ids) > shared for ids in whole) and len({ids[shared] for ids in whole}) == 1:
+        shared += 1
+    if shared == 0 or any(len(ids) <= shared for ids in whole):
+        return None
+    firsts = tuple(ids[shared] for ids in whole)
+    if len(set(firsts)) < len(firsts):
+        return None
+    return OptionItem(one.name, tuple(whole[0][:shared]), firsts, entry["answer"])
+
+
+def decision_hidden(lm: LanguageModel, items: Sequence[OptionItem], batch_size: int = 32) -> Tensor:
+    """Head inputs ``(items, d)`` at the last token of every context."""
+    rows = []
+    for start in range(0, len(items), batch_size):
+        contexts = [torch.tensor(item.context) for item in items[start : start + batch_size]]
+        hidden = final_hidden(lm, pad_sequence(contexts, batch_first=True), batch_size)
+        ends = torch.tensor([len(context) - 1 for context in contexts])
+        rows.append(hidden[torch.arange(len(contexts)), ends])
+    return torch.cat(rows)
+
+
+def decisions(lm: LanguageModel, items: Sequence[OptionItem]) -> Tensor:
+    """Index of the preferred option of every item, int64 ``(items,)``."""
+    hidden = decision_hidden(lm, items)
+    best = []
+    for start in range(0, len(items), 64):
+        logits = head_logits(lm, hidden[start : start + 64])
+        for row, item in zip(logits, items[start : start + 64], strict=True):
+            best.append(int(row[list(item.options)].argmax()))
+    return torch.tensor(best)

@@ -1,0 +1,1 @@
+"""Texts, prompts, tokens, forward passes, samples."""

@@ -1,0 +1,71 @@
+"""Teacher-forced passes that keep hidden states, not logits: the head sees a few positions at a time."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from real.models.load import LanguageModel
+from real.structure.probe import no_cache
+from real.structure.recognise import anatomy
+
+_LOGITS_AT_ONCE = 1 << 26  # elements: 256 MiB in float32
+
+
+def final_hidden(lm: LanguageModel, tokens: Tensor, batch_size: int = 16) -> Tensor:
+    """Head inputs (after the final norm) ``(N, L, d)`` of right-padded tokens ``(N, L)``.
+
+    No attention mask: with causal attention, padding on the right cannot reach the tokens before it.
+    """
+    backbone = _backbone(lm)
+    batches = torch.split(tokens.to(lm.device), batch_size)
+    with torch.inference_mode():
+        hidden = [backbone(input_ids=batch, **no_cache(backbone)).last_hidden_state for batch in batches]
+    return torch.cat(hidden)
+
+
+def read(lm: LanguageModel, tokens: Tensor) -> Any:
+    """The cache after a text ``(L,)``; None for no text and for models whose cache serves one text only."""
+    if not len(tokens):
+        return None
+    with torch.inference_mode():
+        output = _backbone(lm)(input_ids=tokens.unsqueeze(0).to(lm.device), use_cache=True)
+    cache = getattr(output, "past_key_values", None)
+    return cache if hasattr(cache, "batch_repeat_interleave") else None
+
+
+def hidden_after(lm: LanguageModel, memory: Any, tokens: Tensor) -> Tensor:
+    """Head inputs ``(k, n, d)`` of right-padded tokens ``(k, n)`` that all follow the text in ``memory``."""
+    if memory is None:
+        return final_hidden(lm, tokens, len(tokens))
+    cache = copy.deepcopy(memory)  # a pass writes into its cache
+    cache.batch_repeat_interleave(len(tokens))
+    with torch.inference_mode():
+        output = _backbone(lm)(input_ids=tokens.to(lm.device), past_key_values=cache, use_cache=True)
+    hidden: Tensor = output.last_hidden_state
+    return hidden
+
+
+def _backbone(lm: LanguageModel) -> torch.nn.Module:
+    head = anatomy(lm.model).head
+    if head is None:
+        raise ValueError(f"{lm.name} has no language-model head, so no next-token probabilities")
+    return head.backbone
+
+
+def head_logits(lm: LanguageModel, hidden: Tensor) -> Tensor:
+    """Logits ``(..., V)`` of head inputs ``(..., d)``."""
+    found = anatomy(lm.model)
+    with torch.inference_mode():
+        return found.logits_from_hidden(hidden, final_norm=False)
+
+
+def row_chunks(count: int, vocabulary: int) -> Iterator[slice]:
+    """Slices of ``count`` rows so that logits of one slice stay within a fixed memory."""
+    step = max(1, _LOGITS_AT_ONCE // vocabulary)
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))

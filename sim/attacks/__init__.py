@@ -1,0 +1,1 @@
+"""Climb towards every bound; the hardest instances found."""

@@ -1,0 +1,1 @@
+"""Random noise: predicted means, tails and regimes against simulated ones."""

@@ -1,0 +1,1 @@
+"""Random perturbations by the million against every theorem."""

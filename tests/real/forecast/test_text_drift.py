@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+from typer.testing import CliRunner
+
+from real.command_line import app
+from real.forecast.first_divergence import first_divergence_table
+from real.forecast.stepwise import dense_pass, score_variant
+from real.forecast.text_drift import Forecast, default_prompts, forecast, reference
+from real.forecast.verdict import Outcome, verdicts
+from real.models.load import LanguageModel
+from real.pruning.variants import variant
+from real.tasks.retrieval import first_certain, retrieval_probe
+from real.text.prompting import encode_prompt
+from real.text.sample import sample
+from real.text.texts import passages
+from theory import measure, token_log_probs
+from theory.sequences.survival import tv_terms
+
+PROMPTS = ["hello", "some words", "one two three"]
+
+
+@pytest.fixture(scope="module")
+def found(tiny_lm: LanguageModel) -> dict[str, Forecast]:
+    dense = reference(tiny_lm, PROMPTS, tokens=6, samples=4, seed=2)
+    return {one.spec: one for one in forecast(tiny_lm, ["attn:0", "attn:1", "attn:1+mlp:2"], dense)}
+
+
+def test_a_model_against_itself_is_exactly_zero(found: dict[str, Forecast]) -> None:
+    same = found["attn:0"]
+    assert bool((same.sequence_tv.mean == 0).all())
+    assert bool((same.survival.mean == 1).all())
+    assert bool((same.kl == 0).all())
+    assert same.kl_per_token.mean == same.options_changed.mean == same.retrieval_change.mean == 0
+    assert same.acceptance.mean == 1
+    assert same.half_life.estimate is None
+    assert bool((same.shared_noise.mean == 1).all())
+    assert torch.equal(same.greedy.identical, same.greedy.length)
+    assert same.retrieval_certified == 1
+
+
+def test_bands_hold_their_means_and_tv_is_below_one_minus_survival(found: dict[str, Forecast]) -> None:
+    for one in found.values():
+        for band in (one.sequence_tv, one.survival):
+            assert bool(((band.lower <= band.mean) & (band.mean <= band.upper)).all())
+        assert one.kl_per_token.lower <= one.kl_per_token.mean <= one.kl_per_token.upper
+        assert bool((one.survival.mean.diff() <= 1e-12).all())
+
+
+def test_step_scores_agree_with_the_careful_measurement(tiny_lm: LanguageModel) -> None:
+    drawn = sample(tiny_lm, PROMPTS, 5, samples=2, temperature=0.7, seed=1)
+    dense = dense_pass(tiny_lm, drawn)
+    with variant(tiny_lm, "mlp:1") as other:
+        scores = score_variant(tiny_lm, dense, other)
+        with torch.inference_mode():
+            pruned = other.model(drawn.tokens).logits
+    with torch.inference_mode():
+        plain = tiny_lm.model(drawn.tokens).logits
+    for row in range(len(drawn)):
+        start, end = int(drawn.prompt_lengths[row]), int(drawn.lengths[row])
+        p, q = plain[row, start - 1 : end - 1], pruned[row, start - 1 : end - 1]
+        drift, tokens = measure(p, q, 0.7), drawn.tokens[row, start:end]
+        n = end - start
+        ratio = token_log_probs(q, tokens, 0.7) - token_log_probs(p, tokens, 0.7)
+        torch.testing.assert_close(scores.log_ratio[row, :n], ratio, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(scores.tv[row, :n], drift.tv, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(scores.kl[row, :n], drift.kl, rtol=1e-3, atol=1e-4)
+        assert torch.equal(scores.agree[row, :n], drift.top1_agree)
+        assert not scores.live[row, n:].any()
+    table = scores.frame()
+    assert len(table) == int(scores.live.sum())
+    assert table.groupby("row").size().tolist() == (drawn.lengths - drawn.prompt_lengths).tolist()
+    assert table.tv.sum() == pytest.approx(float(scores.tv.sum()))
+
+
+def test_sequence_tv_is_that_of_brute_force(tiny_lm: LanguageModel) -> None:
+    """All 258² two-token continuations, one distribution each."""
+    ids = encode_prompt(tiny_lm, "ab")
+    every = torch.tensor([[*ids, token] for token in range(258)])
+
+    def pair_log_probs(lm: LanguageModel) -> torch.Tensor:
+        with torch.inference_mode():
+            log_probs = lm.model(every).logits[:, -2:].double().log_softmax(-1)
+        both = log_probs[0, 0].unsqueeze(1) + log_probs[:, 1]
+        ended = log_probs[0, 0, 257]  # nothing follows the end of sequence
+        both[257] = -math.inf
+        both[257, 0] = ended
+        return both
+
+    dense, drawn = pair_log_probs(tiny_lm), sample(tiny_lm, ["ab"], 2, samples=3000, seed=7, batch_size=1000)
+    known = dense_pass(tiny_lm, drawn)
+    with variant(tiny_lm, "attn:1") as other:
+        exact = float((dense.exp() - pair_log_probs(other).exp()).abs().sum() / 2)
+        terms = tv_terms(score_variant(tiny_lm, known, other).log_ratio)[:, 1]
+    assert 0.05 < exact < 0.95
+    assert abs(float(terms.mean()) - exact) < math.sqrt(math.log(2e9) / (2 * 3000))  # Hoeffding at 1e-9
+
+
+def test_greedy_prefix_is_where_free_running_greedy_text_departs(
+    tiny_lm: LanguageModel, found: dict[str, Forecast]
+) -> None:
+    dense = sample(tiny_lm, PROMPTS, 6, temperature=0)
+    with variant(tiny_lm, "attn:1") as other:
+        own = sample(other, PROMPTS, 6, temperature=0)
+    for row, predicted in enumerate(found["attn:1"].greedy.identical.tolist()):
+        one, two = dense.continuation(row), own.continuation(row)
+        n = min(len(one), len(two))
+        assert predicted == int((one[:n] == two[:n]).long().cumprod(0).sum())
+
+
+def test_first_divergences_are_a_distribution(found: dict[str, Forecast]) -> None:
+    for one in found.values():
+        table = first_divergence_table(one)
+        assert table["first"].tolist() == [1, 2, 3, 5, 0]
+        assert table["last"].tolist() == [1, 2, 4, 6, 0]
+        for way in ("greedy", "shared_noise", "best_coupling"):
+            assert table[way].sum() == pytest.approx(1)
+            assert (table[way] >= -1e-9).all()
+        departed = int((one.greedy.identical < one.greedy.length).sum())
+        assert table["greedy"].iloc[:-1].sum() == pytest.approx(departed / 3)
+    assert first_divergence_table(found["attn:0"])["greedy"].iloc[-1] == 1
+
+
+def test_no_coupling_beats_the_best_one(found: dict[str, Forecast]) -> None:
+    """Every sample's weight under shared noise is at most min(1, q/p), so the means are ordered too."""
+    for one in found.values():
+        assert bool((one.shared_noise.mean[1:] <= one.survival.mean[:-1] + 1e-9).all())
+    assert bool((found["attn:1"].shared_noise.mean < 1).all())
+
+
+def test_a_certain_first_document_stays_first(tiny_lm: LanguageModel) -> None:
+    dense = retrieval_probe(tiny_lm)
+    for spec in ("int8", "attn:1"):
+        with variant(tiny_lm, spec) as other:
+            moved = retrieval_probe(other)
+        certain = first_certain(dense, moved)
+        first, then = (
+            (normalize(probe.queries, dim=-1) @ normalize(probe.documents, dim=-1).T).argmax(1)
+            for probe in (dense, moved)
+        )
+        assert bool((first == then)[certain].all())
+    assert bool(first_certain(dense, dense).all())
+    tiny_move = replace(dense, queries=dense.queries * (1 + 1e-9), documents=dense.documents + 1e-9)
+    assert bool(first_certain(dense, tiny_move).any())
+
+
+def test_verdicts_follow_their_rules(found: dict[str, Forecast]) -> None:
+    for one in found.values():
+        for verdict in verdicts(one):
+            assert verdict.confidence == pytest.approx(0.95)
+            assert verdict.number.lower <= verdict.number.mean <= verdict.number.upper
+    retrieval = {verdict.kind: verdict for verdict in verdicts(found["attn:0"])}["retrieval"]
+    assert retrieval.outcome is Outcome.SAFE
+
+
+def test_default_prompts_are_not_calibration_text() -> None:
+    assert len(default_prompts()) == 16
+    calibration = " ".join(passages("calibration"))
+    assert not any(prompt in calibration for prompt in default_prompts())
+
+
+@pytest.fixture
+def folder(tiny_lm: LanguageModel, tmp_path: Path) -> str:
+    tiny_lm.model.save_pretrained(tmp_path / "model")
+    tiny_lm.tokenizer.save_pretrained(tmp_path / "model")
+    return str(tmp_path / "model")
+
+
+def test_command_writes_table_json_csv_and_plot(folder: str, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("\n".join(PROMPTS))
+    arguments = ["forecast", folder, "attn:1", "mlp:[0]", "--tokens", "5", "--prompts", str(prompts)]
+    files = {name: tmp_path / f"out.{name}" for name in ("json", "csv", "png")}
+    arguments += ["--json", str(files["json"]), "--csv", str(files["csv"]), "--plot", str(files["png"])]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "long generation" in result.stdout
+    written = json.loads(files["json"].read_text())
+    assert [one["spec"] for one in written["forecasts"]] == ["attn:1", "mlp:[0]"]
+    assert len(written["forecasts"][0]["verdicts"]) == 4
+    assert len(list(csv.DictReader(files["csv"].open()))) == 10
+    assert files["png"].stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (["--samples", "0"], "samples"),
+        (["--tokens", "0"], "new_tokens"),
+        (["--tokens", "255"], "exceeds the context"),
+        (["--temperature", "0"], "temperature must be positive"),
+        (["atn:1"], "atn"),
+    ],
+)
+def test_bad_requests_are_one_sentence(folder: str, change: list[str], sentence: str) -> None:
+    result = CliRunner().invoke(app, ["forecast", folder, "attn:1", "--tokens", "4", *change])
+    assert isinstance(result.exception, ValueError)
+    assert sentence in str(result.exception)
+    assert "\n" not in str(result.exception)
+
+
+def test_an_empty_prompt_file_is_one_sentence(folder: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n \n")
+    result = CliRunner().invoke(app, ["forecast", folder, "attn:1", "--prompts", str(tmp_path / "empty.txt")])
+    assert isinstance(result.exception, ValueError)
+    assert "is empty" in str(result.exception)

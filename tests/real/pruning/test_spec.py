@@ -1,0 +1,74 @@
+"""Spec strings: what they mean, that they round-trip, and what is said when they are wrong."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from real.pruning.spec import (
+    CRITERIA,
+    METHODS,
+    Drop,
+    NofM,
+    Quantise,
+    Sparsify,
+    Spec,
+    SpecError,
+    Unstructured,
+    parse_spec,
+)
+
+counts = st.integers(0, 99)
+layers = st.lists(st.integers(0, 99), min_size=1, max_size=5, unique=True).map(tuple)
+drops = st.one_of(
+    st.builds(
+        Drop, st.sampled_from(["attn", "mlp", "block", "joint"]), counts, st.none(), st.sampled_from(CRITERIA)
+    ),
+    st.builds(Drop, st.just("random"), counts),
+    st.builds(lambda t, ls: Drop(t, len(ls), ls), st.sampled_from(["attn", "mlp", "block"]), layers),
+)
+patterns = st.one_of(
+    st.builds(Unstructured, st.integers(0, 1000).map(lambda tenths: tenths / 10)),
+    st.integers(1, 16).flatmap(lambda m: st.builds(NofM, st.integers(0, m), st.just(m))),
+)
+sparsifications = st.builds(Sparsify, st.sampled_from(METHODS), patterns)
+quantisations = st.builds(Quantise, st.sampled_from([4, 8]))
+specs = st.builds(Spec, st.lists(st.one_of(drops, sparsifications, quantisations), max_size=4).map(tuple))
+
+
+@given(specs)
+def test_text_and_spec_are_two_forms_of_one_thing(spec: Spec) -> None:
+    assert parse_spec(str(spec)) == spec
+    assert str(parse_spec(str(spec))) == str(spec)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["attn:8", "mlp:4", "block:6", "joint:4", "attn:[3,7]", "random:4", "magnitude:50%", "wanda:2:4",
+     "sparsegpt:4:8", "int8", "int4", "attn:8@kl", "attn:8@tv", "mlp:2@greedy", "attn:4+wanda:2:4", "dense"],
+)  # fmt: skip
+def test_documented_forms(text: str) -> None:
+    assert str(parse_spec(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("atn:8", "unknown pruning method 'atn'; nearest valid names: attn"),
+        ("wanda", "nearest valid forms: 'wanda:50%', 'wanda:2:4', 'wanda:4:8'"),
+        ("wanda:5:4", "'wanda:5:4' is not of a valid form"),
+        ("magnitude:120%", "'magnitude:120%' is not of a valid form"),
+        ("attn:8@kll", "nearest valid forms: 'attn:4', 'attn:[3,7]', 'attn:4@kl'"),
+        ("attn:[3,3]", "is not of a valid form"),
+        ("joint:[1]", "is not of a valid form"),
+        ("int4:2", "nearest valid forms: 'int4'"),
+        ("", "unknown pruning method ''"),
+        ("attn:4+", "unknown pruning method ''"),
+    ],
+)
+def test_wrong_specs_cost_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(text)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)

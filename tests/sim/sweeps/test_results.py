@@ -1,0 +1,61 @@
+"""The results that stand in the repository: complete, without a violation, and printable."""
+
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from sim.sweeps.held import held_claims
+from sim.sweeps.plan import VOCABULARIES
+from sim.sweeps.results import ATTACK, SWEEP, printed, read_json, theorem_table
+from theory.statements.catalogue import catalogue
+
+MOST_BYTES = 300_000
+
+
+@pytest.mark.parametrize("path", [SWEEP, ATTACK])
+def test_results_are_small_and_name_no_machine(path: Path) -> None:
+    text = path.read_text()
+    assert len(text) < MOST_BYTES
+    assert "/tmp" not in text
+    assert "/home" not in text
+    assert {"python", "torch", "softmax-drift"} <= read_json(path)["versions"].keys()
+
+
+def test_a_hundred_million_draws_broke_no_claim() -> None:
+    sweep = read_json(SWEEP)
+    assert sweep["seed"] == 0
+    assert sweep["violations"] == []
+    assert sweep["total_draws"] == sum(sweep["draws"].values()) >= 10**8
+    assert sweep["draws"].keys() == {str(size) for size in VOCABULARIES}
+    assert min(sweep["draws"].values()) >= 10_000
+    assert [row["claim"] for row in sweep["claims"]] == [held.key for held in held_claims()]
+    assert all(row["draws"] > 0 and row["violations"] == 0 for row in sweep["claims"])
+    for size, rows in sweep["vocabularies"].items():
+        assert [row["claim"] for row in rows] == [held.key for held in held_claims()]
+        assert all(row["draws"] <= sweep["draws"][size] for row in rows)
+
+
+def test_every_theorem_was_attacked_or_says_why_not() -> None:
+    attack = read_json(ATTACK)
+    attacked = {record["theorem"] for record in attack["attacked"]}
+    assert attacked | attack["nothing"].keys() == {theorem.id for theorem in catalogue}
+    assert max(record["excess"] for record in attack["attacked"]) <= 0
+    for record in attack["attacked"]:
+        if record["sharp"]:
+            assert max(record["tightness"].values()) >= 0.999, record
+
+
+def test_the_table_has_a_row_for_every_theorem() -> None:
+    table = theorem_table(read_json(SWEEP), read_json(ATTACK))
+    assert list(table["theorem"]) == [theorem.id for theorem in catalogue]
+    sharp = table[table["status"] == "sharp"]
+    assert (sharp["sharp_attack"] >= 0.999).all()
+    assert (table["slack"].dropna() >= 0).all()
+    assert table.set_index("theorem").loc["T2", ["draws", "attack"]].isna().all()
+    text = StringIO()
+    Console(file=text, width=160).print(printed(table, "title"))
+    assert all(f" {theorem.id} " in text.getvalue() for theorem in catalogue)
+    assert np.isfinite(sharp["attack"]).all()

@@ -1,0 +1,40 @@
+"""Sampling a token is an exponential mechanism, so drift accounting is privacy accounting (J7).
+
+``delta(epsilon) = max_A Q(A) - e^epsilon P(A)`` is the smallest delta for which the step from the dense to
+the perturbed model is (epsilon, delta)-indistinguishable; ``epsilon = 0`` gives the total variation. For a
+whole sequence within oscillation budgets, ``theory.sequences.worst_case`` encloses the largest such curve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from theory.drift.rows.rows import Arena, Pair, pairs
+from theory.validation import check_pair, check_size
+
+
+def hockey_stick(
+    logits: Tensor, perturbed: Tensor, epsilons: Sequence[float], temperature: float = 1.0
+) -> Tensor:
+    """Exact curve ``sum_i (q_i - e^epsilon p_i)_+``, float64 ``(..., len(epsilons))`` of logits ``(..., V)``.
+
+    It vanishes from ``epsilon = max log(q/p)`` on, which is below the oscillation R; theorem J7 bounds it
+    by R.
+    """
+    check_pair("logits", logits, "perturbed", perturbed)
+    temperature = check_size(temperature, logits, perturbed)
+    z, z_perturbed = (t.detach().reshape(-1, logits.shape[-1]) for t in (logits, perturbed))
+    blocks = [_curve(pair, epsilons) for _, pair in pairs(z, z_perturbed, temperature, Arena())]
+    return torch.cat(blocks).reshape(*logits.shape[:-1], len(epsilons))
+
+
+def _curve(pair: Pair, epsilons: Sequence[float]) -> Tensor:
+    x, _, _ = pair.centred_delta()
+    p, q = pair.dense.probs, pair.perturbed.probs
+    log_ratio = x - torch.log1p((p * torch.expm1(x)).sum(-1, keepdim=True))
+    # q - e^epsilon p = q (1 - e^(epsilon - log q/p)): each term without cancellation
+    terms = [(q * -torch.expm1((epsilon - log_ratio).clamp(max=0))).sum(-1) for epsilon in epsilons]
+    return torch.stack(terms, dim=-1)

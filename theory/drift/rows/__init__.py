@@ -1,0 +1,1 @@
+"""Rows of logits: every sum over the vocabulary, by the cheapest way that keeps its digits."""

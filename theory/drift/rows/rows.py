@@ -1,0 +1,261 @@
+"""Two blocks of logits and what every measurement of them starts from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from theory.drift.rows.stable import dot, two_difference
+
+# Elements per chunk: a dozen float64 temporaries of this size stay in a core's share of the cache.
+CHUNK = 2**16
+LOG2E = math.log2(math.e)
+
+
+class Arena:
+    """Buffers for one chunk of rows, lent again to the next: fresh pages cost more than the arithmetic."""
+
+    def __init__(self) -> None:
+        self._buffers: list[Tensor] = []
+        self._views: list[Tensor] = []
+        self._lent = 0
+
+    def rewind(self) -> None:
+        """Take all buffers back."""
+        self._lent = 0
+
+    def like(self, model: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+        """An uninitialised tensor of the shape of ``model``, for use as ``out=``."""
+        return self.room(model.shape, model.device, dtype)
+
+    def room(self, shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float64) -> Tensor:
+        """An uninitialised tensor."""
+        place, self._lent = self._lent, self._lent + 1
+        if place < len(self._views):
+            view = self._views[place]
+            if view.shape == shape and view.dtype == dtype:
+                return view  # as the chunk before had it
+        else:
+            self._buffers.append(torch.empty(0, dtype=torch.float64, device=device))
+            self._views.append(self._buffers[place])
+        size = math.prod(shape)
+        if self._buffers[place].numel() < size:
+            self._buffers[place] = torch.empty(size, dtype=torch.float64, device=device)
+        self._views[place] = self._buffers[place].view(dtype)[:size].view(shape)
+        return self._views[place]
+
+
+class Softmax:
+    """softmax(z/T) of ``(rows, V)`` logits, kept as what it is made of.
+
+    Attributes
+    ----------
+    y
+        (z - max z)/T.
+    weights, rest
+        e^y, exactly 1 at the largest, and ``(rows, 1)`` the sum over all others: p_max = 1/(1 + rest) and
+        log p_max = -log1p(rest) keep their digits when p is nearly certain.
+    top
+        ``(rows, 1)`` place of the largest logit, the first one where several tie.
+    margin
+        ``(rows,)`` largest less second largest y; inf if V = 1.
+    """
+
+    def __init__(
+        self, logits: Tensor, temperature: float, arena: Arena, top: Tensor, room: Sequence[Tensor] = ()
+    ) -> None:
+        """``room`` may lend two float64 buffers that become ``y`` and ``weights``."""
+        self.top = top
+        self.y, self.weights = room or (arena.like(logits), arena.like(logits))
+        torch.sub(logits, logits.gather(-1, self.top), out=self.y)
+        divided(self.y, temperature).scatter_(-1, self.top, -torch.inf)
+        self.margin = -self.y.amax(-1)
+        torch.mul(self.y, LOG2E, out=self.weights).exp2_()  # exp takes three times longer
+        self.rest = self.weights.sum(-1, keepdim=True)
+        self.y.scatter_(-1, self.top, 0.0)
+        self.weights.scatter_(-1, self.top, 1.0)
+
+    @cached_property
+    def log_probs(self) -> Tensor:
+        """log p."""
+        return self.y - torch.log1p(self.rest)
+
+    @cached_property
+    def probs(self) -> Tensor:
+        """p."""
+        return self.weights / (1 + self.rest)
+
+    @property
+    def p_max(self) -> Tensor:
+        """Largest probability, ``(rows,)``."""
+        return 1 / (1 + self.rest).squeeze(-1)
+
+    @property
+    def p_rest(self) -> Tensor:
+        """1 - p_max, ``(rows,)``."""
+        return (self.rest / (1 + self.rest)).squeeze(-1)
+
+    @property
+    def entropy(self) -> Tensor:
+        """Entropy in nats, ``(rows,)``, as a sum of two nonnegative terms."""
+        return torch.log1p(self.rest).squeeze(-1) - dot(self.weights, self.y) / (1 + self.rest).squeeze(-1)
+
+
+class Pair:
+    """Dense and perturbed logits ``(rows, V)`` at temperature T, and their difference.
+
+    Attributes
+    ----------
+    top_perturbed
+        ``(rows, 1)`` place of the largest of z', the first one where several tie.
+    step, step_rest
+        z' - z as an unevaluated sum that is exact in float64; ``step_rest`` is None where it is zero.
+    room
+        ``(rows, 9, V)``, what is summed over the vocabulary: the centred delta x when asked for, y, e^y, room
+        for four more weights, z and z' - z.
+    """
+
+    def __init__(
+        self, logits: Tensor, perturbed: Tensor, temperature: float, arena: Arena, facts: Facts
+    ) -> None:
+        self.arena = arena
+        self.temperature = temperature
+        self.top_perturbed = facts.top_perturbed
+        rows, vocabulary = logits.shape
+        self.room = self.arena.room((rows, 9, vocabulary), logits.device)
+        self.z = self.room[:, 7].copy_(logits)
+        self._perturbed = perturbed
+        self.dense = Softmax(self.z, temperature, arena, facts.top, (self.room[:, 1], self.room[:, 2]))
+        self.step = torch.sub(perturbed, self.z, out=self.room[:, 8])  # in float64, as z is
+        self.step_rest = None if facts.exact else self._step_rest()
+
+    def _step_rest(self) -> Tensor | None:
+        room = (self.arena.like(self.z), self.arena.like(self.z), self.arena.like(self.z))
+        low = two_difference(self.z_perturbed, self.z, room)[1]
+        return low if bool(low.any()) else None
+
+    @cached_property
+    def z_perturbed(self) -> Tensor:
+        """z' in float64."""
+        return self._perturbed.double()
+
+    @property
+    def difference(self) -> tuple[Tensor, Tensor]:
+        """``step`` and ``step_rest``, zeros where that is None."""
+        return self.step, torch.zeros_like(self.step) if self.step_rest is None else self.step_rest
+
+    @cached_property
+    def perturbed(self) -> Softmax:
+        """softmax(z'/T)."""
+        return Softmax(self.z_perturbed, self.temperature, self.arena, self.top_perturbed)
+
+    def delta_from(self, place: Tensor) -> Tensor:
+        """delta - delta[place], exact but for the last rounding; ``place`` is ``(rows, 1)``."""
+        low = self.step_rest
+        centre_rest = None if low is None else low.gather(-1, place)
+        return self._delta_less(self.step.gather(-1, place), centre_rest, self.arena.like(self.step))
+
+    def _delta_less(self, centre: Tensor, centre_rest: Tensor | None, room: Tensor) -> Tensor:
+        result = torch.sub(self.step, centre, out=room)
+        if self.step_rest is not None:
+            result.add_(self.step_rest)
+        if centre_rest is not None:
+            result.sub_(centre_rest)
+        return divided(result, self.temperature)
+
+    def centred_delta(self) -> tuple[Tensor, Tensor, Tensor]:
+        """delta less its value at p's heaviest token, or less its mean under p where none has half the mass.
+
+        Either way E_p e^x stays above one half, and small differences between heavy tokens stay exact. Lies
+        in ``room``; its least and largest value, ``(rows,)``, come with it.
+        """
+        top, rest = self.dense.top, self.step_rest
+        centre = self.step.gather(-1, top)
+        centre_rest = None if rest is None else rest.gather(-1, top)
+        heavy = self.dense.rest <= 1
+        if not bool(heavy.all()):
+            mean = dot(self.dense.weights, self.step).unsqueeze(-1) / (1 + self.dense.rest)
+            centre = torch.where(heavy, centre, mean)
+            centre_rest = None if centre_rest is None else torch.where(heavy, centre_rest, 0.0)
+        x = self._delta_less(centre, centre_rest, self.room[:, 0])
+        least, most = x.amin(-1), x.amax(-1)
+        outside = least.clamp(min=0) + most.clamp(max=0)
+        if bool(outside.any()):  # by rounding: a shift common to all logits must leave exactly nothing
+            x.sub_(outside.unsqueeze(-1))
+            least, most = least - outside, most - outside
+        return x, least, most
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is found for many rows at once, because single rows are dear to look at."""
+
+    top: Tensor
+    """``(rows, 1)`` place of the largest of z, the first one where several tie."""
+    top_perturbed: Tensor
+    """The same of z'."""
+    exact: bool
+    """Whether all of z' - z are float64 numbers."""
+
+
+def pairs(
+    logits: Tensor, perturbed: Tensor, temperature: float, arena: Arena
+) -> Iterator[tuple[slice, Pair]]:
+    """Chunks of ``(rows, V)`` logits, one at a time in ``arena``; one of no rows where there are none."""
+    tops = first_largest(logits), first_largest(perturbed)
+    exact = exact_differences(logits, perturbed)
+    for rows in row_chunks(logits):
+        arena.rewind()
+        facts = Facts(tops[0][rows], tops[1][rows], all(exact[rows]))
+        yield rows, Pair(logits[rows], perturbed[rows], temperature, arena, facts)
+
+
+def first_largest(values: Tensor) -> Tensor:
+    """Places ``(rows, 1)`` of the largest of ``(rows, V)``, the first one where several tie."""
+    width = 256  # amax is fast, argmax is not: look for the block first
+    if values.shape[-1] % width:
+        return values.max(-1, keepdim=True).indices
+    blocks = values.reshape(len(values), values.shape[-1] // width, width)
+    block = blocks.amax(-1).max(-1, keepdim=True).indices
+    inside = (
+        blocks.gather(1, block.unsqueeze(-1).expand(-1, -1, width)).squeeze(1).max(-1, keepdim=True).indices
+    )
+    return block * width + inside
+
+
+def exact_differences(logits: Tensor, perturbed: Tensor) -> list[bool]:
+    """For each row, whether z' - z are float64 numbers because no bits of z and z' lie more than 53 apart."""
+    if logits.dtype == torch.float64 or not logits.numel():
+        return [logits.dtype != torch.float64] * len(logits)
+    bounds = [magnitudes(logits), magnitudes(perturbed)]
+    least, most = torch.minimum(bounds[0][0], bounds[1][0]), torch.maximum(bounds[0][1], bounds[1][1])
+    exact: list[bool] = (most <= least.double() * 2.0**51 * torch.finfo(logits.dtype).eps).tolist()
+    return exact
+
+
+def magnitudes(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Least and largest size of the entries of each row of ``(rows, V)``, both ``(rows,)``."""
+    arena, least, most = Arena(), [], []
+    for rows in row_chunks(values, 4 * CHUNK):
+        arena.rewind()
+        size = torch.abs(values[rows], out=arena.like(values[rows], values.dtype))
+        least.append(size.amin(-1))
+        most.append(size.amax(-1))
+    return torch.cat(least), torch.cat(most)
+
+
+def divided(values: Tensor, temperature: float) -> Tensor:
+    """values/T in place, without a pass over them if T = 1."""
+    return values if temperature == 1.0 else values.div_(temperature)
+
+
+def row_chunks(rows: Tensor, size: int = CHUNK) -> Iterator[slice]:
+    """Slices of about ``size`` elements; one empty slice where there are no rows, so that results exist."""
+    step = max(1, size // rows.shape[-1])
+    for start in range(0, max(1, rows.shape[0]), step):
+        yield slice(start, start + step)

@@ -1,0 +1,1 @@
+"""What a drift does elsewhere: amplification, options, retrieval, expectations."""

@@ -1,0 +1,1 @@
+"""What a formula is: one expression, and everything that is generated from it."""

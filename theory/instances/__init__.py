@@ -1,0 +1,1 @@
+"""What a step is tried on: pairs of distributions, trees, vectors, as exact numbers."""

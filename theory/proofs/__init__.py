@@ -1,0 +1,1 @@
+"""How a step of a proof is checked, each file one way of checking."""

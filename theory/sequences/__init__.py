@@ -1,0 +1,1 @@
+"""Generated text: survival, coupling, worst cases, and what samples say of them."""

@@ -1,0 +1,1 @@
+"""The theorems, one folder per family, and the catalogue that finds them."""

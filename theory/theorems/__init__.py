@@ -1,0 +1,1 @@
+"""What a theorem is, how it is verified, printed and intersected with others."""

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn.functional import kl_div, log_softmax, normalize
 
 from real.models.load import LanguageModel
-from real.progress import track
 from real.pruning.spec import Drop, Spec, SpecError, Target, parse_spec
 from real.structure.anatomy import Anatomy
 from real.structure.drop import dropped
@@ -26,6 +25,7 @@ from real.structure.part import Part, PartKind
 from real.structure.recognise import anatomy
 from real.structure.stream import stream
 from real.text.passes import final_hidden, head_logits, row_chunks
+from theory.terminal.console import track
 
 BATCH_TOKENS = 2048
 KINDS_OF: dict[Target, tuple[PartKind, ...]] = {

@@ -19,9 +19,8 @@ def anatomy(
     """Show the layers, sublayers, residual points, final norm and head that were found in a model."""
     from real.commands.structure_output import head_sentence, layer_table
     from real.models.load import load
-    from real.structure.recognise import anatomy as examine
 
-    found = examine(load(model, place(device, device_map), dtype).model)
+    found = load(model, place(device, device_map), dtype).anatomy
     show(layer_table(found), head_sentence(found))
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from real.models.load import LanguageModel
 from real.structure.anatomy import KINDS
-from real.structure.recognise import anatomy
 from real.text.texts import calibration_tokens, passages
 from real.tracing import trace_sublayers
 from theory import Drift, VectorDrift
@@ -26,11 +25,8 @@ def sublayer_frames(
     lm: LanguageModel, tokens: Tensor, temperature: float, final_norm: bool
 ) -> list[pd.DataFrame]:
     traces = trace_sublayers(lm, tokens, KINDS, temperature, final_norm)
-    count = len(anatomy(lm.model).sublayers())
-    return [
-        drift_frame(f"{t.kind}:[{t.layer}]", t.hidden, t.logits)
-        for t in track(traces, "sublayers", total=count)
-    ]
+    count = len(lm.anatomy.sublayers())
+    return [drift_frame(str(t), t.hidden, t.logits) for t in track(traces, "sublayers", total=count)]
 
 
 def drift_frame(spec: str, hidden: VectorDrift, logits: Drift) -> pd.DataFrame:

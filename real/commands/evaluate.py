@@ -20,6 +20,9 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Questions at once.")] = 16,
     device: Device = "cpu",
     dtype: Dtype = "float32",
+    allow_code: Annotated[
+        bool, typer.Option(help="Execute programs that the models write (task functions), in a sandbox.")
+    ] = False,
     csv_file: Csv = None,
 ) -> None:
     """Score tasks and count flips against the dense model. Run it again to go on after an interruption."""
@@ -36,7 +39,10 @@ def evaluate(
     from theory.terminal.writing import write_table
 
     lm = (load_encoder if model in ENCODERS else load)(model, device, dtype)
-    found = pd.concat(tables(lm, specs, wanted, limit=limit, batch_size=batch_size), ignore_index=True)
+    found = pd.concat(
+        tables(lm, specs, wanted, limit=limit, batch_size=batch_size, allow_code=allow_code),
+        ignore_index=True,
+    )
     if csv_file:
         write_table(found, csv_file)
     title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores with 95% intervals"

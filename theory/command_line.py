@@ -18,6 +18,7 @@ from theory.formulas.formula import Formula
 from theory.formulas.symbols import readable
 from theory.proofs.step import Step
 from theory.statements.catalogue import catalogue
+from theory.statements.places import place
 from theory.theorems.latex import document
 from theory.theorems.theorem import Status, Theorem
 from theory.theorems.verify import Record, verify_one
@@ -62,13 +63,14 @@ def list_theorems() -> None:
 
 @app.command()
 def show(name: Annotated[str, typer.Argument(help="id or name of a theorem")]) -> None:
-    """Print one theorem: statement, hypotheses, formulas, derivation, witness, limit."""
+    """Print one theorem: file and line, statement, hypotheses, formulas, derivation, witness, limit."""
     theorem = catalogue[name]
     colour = COLOURS[theorem.status]
     console.print(
         f"[bold]{theorem.id}  {escape(theorem.title)}[/bold]  [{colour}]{theorem.status}[/{colour}]"
     )
-    console.print(f"{theorem.name}   source: {escape(theorem.source or 'this project')}\n")
+    console.print(f"{theorem.name}   source: {escape(theorem.source or 'this project')}")
+    console.print(escape(str(place(theorem.id))), "\n", soft_wrap=True, highlight=False)
     console.print(escape(theorem.statement), "\n")
     for hypothesis in theorem.hypotheses:
         console.print(f"  hypothesis  {escape(hypothesis)}")

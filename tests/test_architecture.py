@@ -12,13 +12,13 @@ import pytest
 
 FLOORS = {
     "theory": (
-        {"arrays", "names", "files", "validation", "entry"},
-        {"formulas", "effects"},
+        {"arrays", "names", "files", "validation"},
+        {"formulas", "terminal", "effects"},
         {"drift", "instances"},
         {"sequences", "certify", "proofs"},
         {"theorems"},
         {"statements"},
-        {"bounds"},
+        {"bounds", "command_output"},
         {"command_line"},
         {"__main__"},
     ),
@@ -29,11 +29,12 @@ FLOORS = {
         {"__main__"},
     ),
     "real": (
-        {"cache", "progress", "quiet", "structure"},
+        {"cache", "quiet", "structure"},
         {"models"},
         {"text"},
         {"pruning"},
         {"tracing", "tasks"},
+        {"scores"},
         {"forecast"},
         {"commands"},
         {"command_line"},

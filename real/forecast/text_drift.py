@@ -27,8 +27,8 @@ from real.forecast.stepwise import (
     score_variant,
 )
 from real.models.load import LanguageModel
-from real.progress import track
 from real.pruning.calibration import Calibration
+from real.pruning.choose import Memory
 from real.pruning.variants import variant
 from real.tasks.multiple_choice import OptionItem, decisions, option_items
 from real.tasks.retrieval import HALF_WORDS, RetrievalProbe, first_certain, retrieval_probe
@@ -37,6 +37,7 @@ from real.text.sample import Samples, sample
 from real.text.texts import passages, prompts
 from theory import Band, kl_terms, survival_weights_given_tv, tv_terms
 from theory.sequences.betting import betting_band
+from theory.terminal.console import track
 
 LEVEL = 0.9  # two-sided: each limit by itself is wrong with probability at most 0.05
 _PER_TOKEN_CAP = (
@@ -147,8 +148,9 @@ def forecast(
     level: float = LEVEL,
 ) -> Iterator[Forecast]:
     """Yield one :class:`Forecast` per variant: one teacher-forced pass each, nothing is generated."""
+    memory = Memory()
     for spec in track(specs, "forecasting"):
-        with variant(lm, spec, calibration) as other:
+        with variant(lm, spec, calibration, memory) as other:
             started = perf_counter()
             observed = observe(lm, dense, other)
             seconds = perf_counter() - started

@@ -30,6 +30,7 @@ from real.cache import cache_folder
 from real.models.load import LanguageModel
 from real.progress import say, track
 from real.pruning.calibration import Calibration
+from real.pruning.choose import Memory
 from real.pruning.variants import variant
 from real.tasks.harness import CHOICE_ONLY, harness_task
 from real.tasks.items import TASKS, task
@@ -71,8 +72,9 @@ def evaluate(
     baselines = [f"{name}/{CHOICE_ONLY}" for name in tasks if name in TASKS and task(name).kind == "choice"]
     say(f"{lm.name}: answering {len(tasks)} tasks, dense and {len(specs)} pruned")
     yield answer(lm, DENSE, [*tasks, *(baselines if choice_only else [])], manager, limit, batch_size, folder)
+    memory = Memory()
     for spec in track(specs, "evaluating"):
-        with variant(lm, spec, calibration) as other:
+        with variant(lm, spec, calibration, memory) as other:
             yield answer(other, spec, tasks, manager, limit, batch_size, folder, calibration)
 
 

@@ -71,7 +71,7 @@ def _table(found: Sequence[RecordedForecast]) -> Table:
             f"{estimate} ({low}–{high})",
             _interval(one.identical_tokens, 1),
             _interval(one.kl_per_token, 3),
-            "–" if one.acceptance is None else _interval(one.acceptance, 3),
+            _interval(one.acceptance, 3),
             _greedy(one),
         )
     return table

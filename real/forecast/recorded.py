@@ -16,11 +16,11 @@ from torch import Tensor
 
 from real.forecast.text_drift import LEVEL, HalfLife, Interval, doublings
 from real.records import Header, RecordedText, read_pair
-from theory import Band, kl_terms, survival_weights, tv_terms
+from theory import Band, survival_weights, tv_terms
 from theory.drift.partial import PartialDrift, partial_drift
 from theory.sequences.betting import betting_band
 
-_MOST_VALUES = 1 << 20  # prompts times tokens up to which a curve is kept at every n
+_MOST_VALUES = 1 << 14  # prompts times tokens up to which a curve is kept at every n
 _PER_TOKEN_CAP = 8.0  # nats; a mean of lower bounds per token is clipped here for a limit without assumptions
 _RESAMPLES = 2000
 
@@ -31,10 +31,11 @@ class RecordedForecast:
 
     sequence_tv, survival: see :class:`~real.forecast.text_drift.Forecast`; limits hold for each n.
     kl: ``(m,)`` mean KL(P_n||Q_n) in nats (estimate). kl_per_token: its mean per drawn token; the lower limit
-    is valid, the upper a bootstrap over prompts. acceptance: probability that a drafted token is accepted,
-    None without ``top``. greedy_identical: leading tokens that greedy decoding keeps, of each text, int64
-    ``(N,)`` with the texts' lengths; None unless the text is greedy and the second record has ``top``.
-    rounding: largest error of a log-ratio in nats, by which every limit is already widened.
+    is valid, the upper a bootstrap over prompts. acceptance: probability that a token drafted by the second
+    model is accepted, 1 - TV of a step. step_tv: mean over the steps of an interval that holds their total
+    variation for certain, None without ``top``. greedy_identical: leading tokens that greedy decoding keeps,
+    of each text, int64 ``(N,)``, and the texts' lengths; None unless the text is greedy and the second
+    record has ``top``. rounding: largest error of a log-ratio in nats; every limit is widened by it.
     """
 
     dense: Header
@@ -49,7 +50,8 @@ class RecordedForecast:
     kl_per_token: Interval
     identical_tokens: Interval
     half_life: HalfLife
-    acceptance: Interval | None
+    acceptance: Interval
+    step_tv: tuple[float, float] | None
     greedy_identical: tuple[Tensor, Tensor] | None
     rounding: float
     missing: tuple[str, ...]
@@ -104,53 +106,52 @@ class _Sums:
 
     def __init__(self, tokens: Tensor, size: _Size, rounding: float) -> None:
         self.tokens, self.size, self.rounding = tokens, size, rounding
-        shape = (len(size.prompts), len(tokens))
-        self.count = torch.zeros(shape[0], 1, dtype=torch.float64)
-        # each three times: as written, and at the two ends of what was rounded away
-        self.tv = torch.zeros(3, *shape, dtype=torch.float64)
-        self.survival = torch.zeros(3, *shape, dtype=torch.float64)
-        self.kl = torch.zeros(shape, dtype=torch.float64)
-        names = ("kl_per_token", "identical", "identical_low", "identical_high", "kl_low", "tv_low", "tv_high")
-        self.scalar = {name: torch.zeros(shape[0], 1, dtype=torch.float64) for name in names}
+        rows = len(size.prompts)
+        # three times: as written, and at the lower and upper end of what was rounded away
+        shapes = {name: (3, rows, len(tokens)) for name in ("tv", "survival")}
+        shapes |= {name: (3, rows, 1) for name in ("identical", "accepted")}
+        # two unbiased estimators: -log ratio, and ratio - 1 - log ratio, which is never negative; the second
+        # once more with log-ratios as near to 0 as rounding allows
+        shapes |= {"kl": (2, rows, len(tokens)), "kl_per_token": (3, rows, 1), "step_tv": (2, rows, 1)}
+        self.sums = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()}
+        self.count = torch.zeros(rows, 1, dtype=torch.float64)
         self.greedy: list[int] = []
         self.lengths: list[int] = []
 
     def add(self, one: RecordedText, two: RecordedText, rounding: tuple[float, float]) -> None:
         """Add one text under both models."""
-        row = self.size.prompts[one.prompt]
+        row, sums = self.size.prompts[one.prompt], self.sums
         ratio = torch.tensor(two.logprobs, dtype=torch.float64) - torch.tensor(one.logprobs, dtype=torch.float64)
-        length = len(ratio)
-        places = self.tokens.clamp(max=length) - 1  # after its end a text stays as it is
-        ends = (ratio, ratio - self.rounding, ratio + self.rounding)
-        for index, values in enumerate(ends):
-            self.tv[index, row] += tv_terms(values)[places]
+        places = self.tokens.clamp(max=len(ratio)) - 1  # after its end a text stays as it is
+        for end, values in enumerate((ratio, ratio - self.rounding, ratio + self.rounding)):
             weights = survival_weights(values)
-            self.survival[index, row] += weights[places]
-            self.scalar[("identical", "identical_low", "identical_high")[index]][row] += weights.sum()
-        self.kl[row] += kl_terms(ratio)[places]
-        self.scalar["kl_per_token"][row] -= ratio.mean()
+            sums["tv"][end, row] += tv_terms(values)[places]
+            sums["survival"][end, row] += weights[places]
+            sums["identical"][end, row] += weights.sum() / self.size.horizon
+            sums["accepted"][end, row] += values.clamp(max=0).exp().mean()
+        near = torch.nn.functional.softshrink(ratio, self.rounding)
+        for kind, terms in enumerate((-ratio, torch.expm1(ratio) - ratio, torch.expm1(near) - near)):
+            sums["kl_per_token"][kind, row] += terms.mean()
+            if kind < len(sums["kl"]):
+                sums["kl"][kind, row] += terms.cumsum(0)[places]
         self.count[row] += 1
-        self.lengths.append(length)
+        self.lengths.append(len(ratio))
         if two.top is not None:
-            same = [max(step, key=lambda pair: pair[1])[0] for step in two.top]
-            agree = torch.tensor([best == token for best, token in zip(same, two.ids, strict=True)])
-            self.greedy.append(int(agree.long().cumprod(0).sum()))
+            best = (max(step, key=lambda known: known[1])[0] for step in two.top)
+            same = [token == drawn for token, drawn in zip(best, two.ids, strict=True)]
+            self.greedy.append(next((n for n, held in enumerate(same) if not held), len(same)))
         if self.size.top:
-            self._add_steps(row, _steps(one, two, rounding))
-
-    def _add_steps(self, row: int, steps: list[PartialDrift]) -> None:
-        for name, field in (("kl_low", "kl_lower"), ("tv_low", "tv_lower"), ("tv_high", "tv_upper")):
-            self.scalar[name][row] += sum(getattr(step, field) for step in steps) / len(steps)
+            steps = _steps(one, two, rounding)
+            for end, name in enumerate(("tv_lower", "tv_upper")):
+                sums["step_tv"][end, row] += sum(getattr(step, name) for step in steps) / len(steps)
 
     def forecast(self, dense: Header, other: Header, level: float) -> RecordedForecast:
         """Bands over prompts."""
-        tv = _widened(self.tv / self.count, (2, 1), level)
-        survival = _widened(self.survival / self.count, (1, 2), level)
-        mean = {name: values / self.count for name, values in self.scalar.items()}
-        horizon = self.size.horizon
-        kept = torch.stack([mean[name] for name in ("identical", "identical_low", "identical_high")]) / horizon
-        identical = _interval(_widened(kept.clamp(max=1), (1, 2), level), horizon)
+        mean = {name: values / self.count for name, values in self.sums.items()}
+        survival = _widened(mean["survival"], (1, 2), level)
+        kind, per_token = _kl(mean["kl_per_token"][:, :, 0], self.rounding, level)
         greedy = dense.decoding.temperature == 0 and len(self.greedy) == self.size.texts
+        low, high = mean["step_tv"].mean((1, 2)).tolist()
         return RecordedForecast(
             dense=dense,
             other=other,
@@ -158,51 +159,44 @@ class _Sums:
             prompts=len(self.size.prompts),
             level=level,
             tokens=self.tokens,
-            sequence_tv=tv,
+            sequence_tv=_widened(mean["tv"], (2, 1), level),
             survival=survival,
-            kl=(self.kl / self.count).mean(0),
-            kl_per_token=self._kl(mean, tv, level),
-            identical_tokens=identical,
+            kl=mean["kl"][kind].mean(0),
+            kl_per_token=per_token,
+            identical_tokens=_interval(_widened(mean["identical"], (1, 2), level), self.size.horizon),
             half_life=_half_life(self.tokens, survival),
-            acceptance=self._acceptance(mean, level),
+            acceptance=_interval(_widened(mean["accepted"], (1, 2), level)),
+            step_tv=(low, high) if self.size.top else None,
             greedy_identical=(torch.tensor(self.greedy), torch.tensor(self.lengths)) if greedy else None,
             rounding=self.rounding,
             missing=self._missing(greedy),
         )
 
-    def _kl(self, mean: dict[str, Tensor], tv: Band, level: float) -> Interval:
-        """Mean, valid lower limit, bootstrap upper limit of the KL per token.
-
-        Without ``top`` a step's KL is seen through its log-ratios alone, which have no lower bound; then
-        KL(P_n||Q_n) >= -log(1 - TV^2) (Bretagnolle and Huber) gives the limit.
-        """
-        values = mean["kl_per_token"][:, 0]
-        if self.size.top:
-            capped = betting_band((mean["kl_low"] / _PER_TOKEN_CAP).clamp(max=1), level)
-            lower = float(capped.lower) * _PER_TOKEN_CAP
-        else:
-            lower = float(-torch.log1p(-tv.lower[-1] ** 2)) / self.size.horizon
-        generator = torch.Generator().manual_seed(0)
-        means = torch.stack(
-            [values[torch.randint(len(values), (len(values),), generator=generator)].mean() for _ in range(_RESAMPLES)]
-        )
-        upper = float(torch.quantile(means, (1 + level) / 2)) + self.rounding
-        centre = float(values.mean())
-        return Interval(centre, min(centre, lower), max(centre, upper))
-
-    def _acceptance(self, mean: dict[str, Tensor], level: float) -> Interval | None:
-        if not self.size.top:
-            return None
-        low, high = (betting_band(1 - mean[name], level) for name in ("tv_high", "tv_low"))
-        return Interval(float(low.mean + high.mean) / 2, float(low.lower), float(high.upper))
-
     def _missing(self, greedy: bool) -> tuple[str, ...]:
         absent = ["multiple choice", "retrieval", "identical tokens under shared noise"]
         if not self.size.top:
-            absent.append("drift of single steps (record with --top)")
+            absent.append("certain limits on single steps (record with --top)")
         if not greedy:
             absent.append("greedy text (record at --temperature 0 with --top)")
         return tuple(absent)
+
+
+def _kl(values: Tensor, rounding: float, level: float) -> tuple[int, Interval]:
+    """The less noisy of two estimators of KL per token, means ``(3, prompts)`` in, and its interval.
+
+    The lower limit is that of the never negative estimator, capped, which can only lower it: valid whatever
+    the models. With cut laws (top-k) that one estimates less than KL, never more.
+    """
+    spread = values[:2].var(1) if values.shape[1] > 1 else torch.zeros(2)
+    kind = 1 if spread[1] <= spread[0] else 0
+    capped = (values[2] / _PER_TOKEN_CAP).clamp(0, 1).unsqueeze(1)
+    lower = float(betting_band(capped, level).lower) * _PER_TOKEN_CAP
+    chosen = values[kind]
+    generator = torch.Generator().manual_seed(0)
+    picks = (torch.randint(len(chosen), (len(chosen),), generator=generator) for _ in range(_RESAMPLES))
+    upper = torch.quantile(torch.stack([chosen[pick].mean() for pick in picks]), (1 + level) / 2)
+    mean = float(chosen.mean())
+    return kind, Interval(mean, min(mean, lower), max(mean, float(upper) + rounding))
 
 
 def _steps(one: RecordedText, two: RecordedText, rounding: tuple[float, float]) -> list[PartialDrift]:
@@ -226,12 +220,12 @@ def _widened(ends: Tensor, order: tuple[int, int], level: float) -> Band:
 
 def _band(values: Tensor, level: float) -> Band:
     """:func:`betting_band` a few columns at a time, so that memory grows with the prompts alone."""
-    step = max(1, _MOST_VALUES // len(values) // 16)
+    step = max(1, _MOST_VALUES // len(values))
     parts = [betting_band(few, level) for few in torch.split(values, step, dim=1)]
     return Band(*(torch.cat([getattr(part, name) for part in parts]) for name in ("mean", "lower", "upper")))
 
 
-def _interval(band: Band, factor: float) -> Interval:
+def _interval(band: Band, factor: float = 1.0) -> Interval:
     return Interval(*(float(getattr(band, name)) * factor for name in ("mean", "lower", "upper")))
 
 

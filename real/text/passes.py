@@ -28,12 +28,20 @@ def final_hidden(lm: LanguageModel, tokens: Tensor, batch_size: int = 16) -> Ten
     return torch.cat(hidden)
 
 
-def read(lm: LanguageModel, tokens: Tensor) -> Any:
-    """The cache after a text ``(L,)``; None for no text and for models whose cache serves one text only."""
-    if not len(tokens):
-        return None
+def read(lm: LanguageModel, tokens: Tensor, memory: Any = None) -> Any:
+    """The cache after a text ``(L,)``; None for no text and for models whose cache serves one text only.
+
+    ``memory`` is the cache after the text's beginning, which is not read again.
+    """
+    known = 0 if memory is None else int(memory.get_seq_length())
+    if len(tokens) == known:
+        return memory
     with torch.inference_mode():
-        output = _backbone(lm)(input_ids=tokens.unsqueeze(0).to(lm.device), use_cache=True)
+        output = _backbone(lm)(
+            input_ids=tokens[known:].unsqueeze(0).to(lm.device),
+            past_key_values=copy.deepcopy(memory),  # a pass writes into its cache
+            use_cache=True,
+        )
     cache = getattr(output, "past_key_values", None)
     return cache if hasattr(cache, "batch_repeat_interleave") else None
 

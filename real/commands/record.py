@@ -7,36 +7,36 @@ from typing import Annotated
 
 import typer
 
-from real.commands.structure import Device, Dtype
-from real.progress import say
-from real.records import Decoding
+from real.commands.options import Prompts
+from theory.terminal.console import say
+from theory.terminal.options import Device, Dtype, Seed
 
-Cut = typer.Option(help="cut of the laws that are drawn from; off unless given")
+Cut = typer.Option(help="Cut of the laws that are drawn from; off unless given.")
 
 
 def record(
     model: Annotated[
         str,
-        typer.Argument(help="name, hub id or folder; FILE.gguf or smollm2-135m@Q4_K_M (llama.cpp)"),
+        typer.Argument(
+            help="name, hub id or folder; FILE.gguf or smollm2-135m@Q4_K_M (llama.cpp)", show_default=False
+        ),
     ],
-    out: Annotated[Path, typer.Option(dir_okay=False, help="new record, JSON Lines")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="New record, JSON Lines.")],
     texts: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="score the texts of this record instead")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Score the texts of this record instead.")
     ] = None,
-    prompts: Annotated[
-        Path | None, typer.Option(help="text file, one prompt per line; default: shipped")
-    ] = None,
-    tokens: Annotated[int, typer.Option(help="longest text to draw")] = 64,
-    samples: Annotated[int, typer.Option(help="texts per prompt (K)")] = 1,
+    prompts: Prompts = None,
+    tokens: Annotated[int, typer.Option(min=1, help="Longest text to draw.")] = 64,
+    samples: Annotated[int, typer.Option(min=1, help="Texts per prompt (K).")] = 1,
     top: Annotated[
-        int | None, typer.Option(min=0, help="most likely tokens kept per step; default 0, or as in --texts")
+        int | None, typer.Option(min=0, help="Most likely tokens kept per step; default 0, or as in --texts.")
     ] = None,
-    temperature: Annotated[float, typer.Option(help="0 is greedy")] = 1.0,
+    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 1.0,
     top_k: Annotated[int | None, Cut] = None,
     top_p: Annotated[float | None, Cut] = None,
     min_p: Annotated[float | None, Cut] = None,
-    repetition_penalty: Annotated[float, typer.Option()] = 1.0,
-    seed: Annotated[int, typer.Option()] = 0,
+    repetition_penalty: Annotated[float, typer.Option(help="1 is none.")] = 1.0,
+    seed: Seed = 0,
     device: Device = "cpu",
     dtype: Dtype = "float32",
 ) -> None:
@@ -44,9 +44,10 @@ def record(
 
     Run it again to go on after an interruption. Then: ``python -m real forecast dense.jsonl other.jsonl``.
     """
-    from real.engines import open_engine  # transformers take seconds to import
+    from real.engines import open_engine
     from real.engines.recording import draw_record, score_record
     from real.forecast.text_drift import default_prompts
+    from real.records import Decoding
     from real.text.prompting import read_prompts
 
     decoding = Decoding(temperature, top_k, top_p, min_p, repetition_penalty)

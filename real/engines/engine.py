@@ -20,7 +20,6 @@ from transformers import (
 
 from real.records.record import Decoding, RecordedText
 
-
 Item = TypeVar("Item")
 
 
@@ -68,9 +67,7 @@ class Engine(Protocol):
         """Draw one text per row, in order, with the log-probabilities of the evaluation that drew it."""
         ...
 
-    def score(
-        self, texts: Iterable[RecordedText], decoding: Decoding, top: int
-    ) -> Iterator[RecordedText]:
+    def score(self, texts: Iterable[RecordedText], decoding: Decoding, top: int) -> Iterator[RecordedText]:
         """The same texts, in order, with this model's log-probabilities under ``decoding``."""
         ...
 
@@ -116,9 +113,7 @@ def recorded(text: RecordedText, log_probs: Tensor, top: int) -> RecordedText:
             _step(log_probs[step], best.indices[step].tolist(), best.values[step].tolist(), listed[step])
             for step in range(len(text.ids))
         )
-    return RecordedText(
-        text.prompt, text.prompt_ids, text.ids, tuple(drawn), text.stopped, text.score, known
-    )
+    return RecordedText(text.prompt, text.prompt_ids, text.ids, tuple(drawn), text.stopped, text.score, known)
 
 
 def _step(
@@ -135,7 +130,8 @@ def _step(
 def score_texts(
     engine: Engine, texts: Iterable[RecordedText], decoding: Decoding, top: int
 ) -> Iterator[RecordedText]:
-    """:meth:`Engine.score` after a check that every id is one of the model's and every text fits its context."""
+    """:meth:`Engine.score`, once every id is known to be the model's and every text to fit its context."""
+
     def fitting() -> Iterator[RecordedText]:
         for text in texts:
             length = len(text.prompt_ids) + len(text.ids)

@@ -41,11 +41,13 @@ class GgufEngine:
             return self.model.tokenise(text, special=True, markers=False)
         turns = [[{"role": "user", "content": text}]]
         by_id = {index: piece for piece, index in self.pieces.items()}
-        ends: dict[str, Any] = {f"{end}_token": by_id.get(self.model.special(end), "") for end in ("bos", "eos")}
-        rendered, _ = render_jinja_template(
+        ends: dict[str, Any] = {
+            f"{end}_token": by_id.get(self.model.special(end), "") for end in ("bos", "eos")
+        }
+        rendered: Any = render_jinja_template(
             conversations=turns, chat_template=template, add_generation_prompt=True, **ends
         )
-        return self.model.tokenise(rendered[0], special=False, markers=True)
+        return self.model.tokenise(rendered[0][0], special=False, markers=True)
 
     def scored(self, decoding: Decoding) -> Decoding:
         return decoding
@@ -55,7 +57,9 @@ class GgufEngine:
     ) -> Iterator[RecordedText]:
         for row in rows:
             generator = row_generators(seed, [row.number])
-            ids, values, known = [], [], []
+            ids: list[int] = []
+            values: list[float] = []
+            known: list[tuple[tuple[int, float], ...]] = []
             self.model.forget(len(row.prompt_ids) + new_tokens)
             logits = self.model.read(row.prompt_ids, 0, 1)
             for step in range(new_tokens):
@@ -79,9 +83,7 @@ class GgufEngine:
                 tuple(known) or None,
             )
 
-    def score(
-        self, texts: Iterable[RecordedText], decoding: Decoding, top: int
-    ) -> Iterator[RecordedText]:
+    def score(self, texts: Iterable[RecordedText], decoding: Decoding, top: int) -> Iterator[RecordedText]:
         for index, text in enumerate(texts):
             if not index:
                 self.model.check([*text.prompt_ids, *text.ids])
@@ -92,7 +94,9 @@ class GgufEngine:
         logits = self.logits(prompt_ids, ids)
         for start in range(0, len(ids), _LAW_ROWS):
             steps = range(start, min(start + _LAW_ROWS, len(ids)))
-            prefixes = [(*prompt_ids, *ids[:step]) for step in steps] if decoding.repetition_penalty != 1 else ()
+            prefixes = (
+                [(*prompt_ids, *ids[:step]) for step in steps] if decoding.repetition_penalty != 1 else ()
+            )
             logits[start : steps.stop] = log_law(logits[start : steps.stop], decoding, prefixes)
         return logits
 

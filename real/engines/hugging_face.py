@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import LongTensor, Tensor
+from torch import LongTensor, Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import LogitsProcessor
 
@@ -31,7 +32,8 @@ class HuggingFaceEngine:
         self.lm = lm
         self.name = lm.name
         self.description = f"transformers {facts.get('transformers')}, {facts.get('dtype', 'float32')}"
-        self.weights = None if facts.get("sha256") is None else str(facts["sha256"])
+        known = facts.get("sha256")
+        self.weights: str | None = str(known) if known else weights_sha256(lm.model)
         self.tokenizer_sha256: str | None = tokenizer_hash(lm.tokenizer.get_vocab())
         self.context_length = lm.context_length
         self.vocabulary: int | None = lm.model.config.get_text_config().vocab_size
@@ -58,9 +60,7 @@ class HuggingFaceEngine:
             for index, (row, ids) in enumerate(zip(batch, drawn, strict=True)):
                 yield winner.text(index, row, ids, ids[-1] in stops)
 
-    def score(
-        self, texts: Iterable[RecordedText], decoding: Decoding, top: int
-    ) -> Iterator[RecordedText]:
+    def score(self, texts: Iterable[RecordedText], decoding: Decoding, top: int) -> Iterator[RecordedText]:
         for batch in batches(texts, _BATCH):
             # the last token predicts nothing that is asked for
             rows = [torch.tensor([*text.prompt_ids, *text.ids][:-1]) for text in batch]
@@ -80,6 +80,17 @@ class HuggingFaceEngine:
             for start in range(0, len(hidden), _HEAD_ROWS)
         ]
         return torch.cat(parts)
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """SHA-256 over every parameter and buffer, by name."""
+    state = hashlib.sha256()
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    for name, tensor in sorted(tensors.items()):
+        state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        if tensor.numel():
+            state.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return state.hexdigest()
 
 
 class _Law(LogitsProcessor):

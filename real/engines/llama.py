@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from real.engines.engine import EngineError
-from real.progress import say
+from theory.terminal.console import say
 
 PACKAGE = "ik-llama-cpp-python"
 _MAGIC = b"GGUF"
@@ -34,11 +34,13 @@ _ERROR_LEVEL = 2
 _said: list[str] = []
 
 
-@_LOG
 def _listen(level: int, text: bytes, _: Any) -> None:
     """Keep errors for our one sentence; everything else llama.cpp says is silence."""
     if level == _ERROR_LEVEL:
         _said.append(text.decode(errors="replace").strip())
+
+
+_LISTENER = _LOG(_listen)  # llama.cpp keeps a pointer to it
 
 
 @cache
@@ -66,7 +68,7 @@ def _api() -> Any:
     ):
         function = getattr(library, name)
         function.argtypes, function.restype = arguments, result
-    library.llama_log_set(_listen, None)
+    library.llama_log_set(_LISTENER, None)
     api.llama_backend_init()
     return api
 
@@ -128,12 +130,10 @@ class LlamaModel:
         return bool(self._api.llama_token_is_eog(self._model, token))
 
     def tokenise(self, text: str, *, special: bool, markers: bool) -> list[int]:
-        """Token ids; ``special`` adds what every text begins with, ``markers`` reads <|markers|> as tokens."""
+        """Ids; ``special`` adds what every text begins with, ``markers`` reads <|markers|> as tokens."""
         raw = text.encode()
         buffer = (ctypes.c_int32 * (len(raw) + 8))()
-        count = self._api.llama_tokenize(
-            self._model, raw, len(raw), buffer, len(buffer), special, markers
-        )
+        count = self._api.llama_tokenize(self._model, raw, len(raw), buffer, len(buffer), special, markers)
         if count < 0:
             raise EngineError(f"llama.cpp cannot tokenise a text of {len(raw)} bytes")
         return list(buffer[:count])

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from real.engines.engine import Engine
+from real.engines.names import needs_engine
 from real.models.registry import SOURCES
-
-GGUF = ".gguf"
 
 
 def open_engine(name: str, device: str = "cpu", dtype: str = "float32") -> Engine:
@@ -24,11 +23,11 @@ def open_engine(name: str, device: str = "cpu", dtype: str = "float32") -> Engin
     FileNotFoundError
         There is no such GGUF file.
     """
-    model, at, quantisation = name.partition("@")
-    if name.endswith(GGUF) or (at and model in SOURCES):
+    if needs_engine(name):
         from real.engines.gguf_file import GgufEngine
         from real.engines.quantise import registry_gguf
 
+        model, _, quantisation = name.partition("@")
         path = registry_gguf(model, quantisation) if model in SOURCES else Path(name).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f"there is no file {name}")

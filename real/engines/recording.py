@@ -10,10 +10,10 @@ from pathlib import Path
 
 from real.engines.engine import Engine, Row, score_texts
 from real.models.fetch import file_sha256
-from real.progress import track
 from real.records.pairs import check_dense
 from real.records.record import Decoding, Header, RecordedText, RecordError, read_record
 from real.records.write import Progress, write_record
+from theory.terminal.console import track
 
 
 def draw_record(

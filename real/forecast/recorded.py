@@ -18,10 +18,9 @@ from real.forecast.text_drift import LEVEL, HalfLife, Interval, doublings
 from real.records import Header, RecordedText, read_pair
 from theory import Band, survival_weights, tv_terms
 from theory.drift.partial import PartialDrift, partial_drift
-from theory.sequences.betting import betting_band
+from theory.sequences.betting import betting_band, lower_limit
 
 _MOST_VALUES = 1 << 14  # prompts times tokens up to which a curve is kept at every n
-_PER_TOKEN_CAP = 8.0  # nats; a mean of lower bounds per token is clipped here for a limit without assumptions
 _RESAMPLES = 2000
 
 
@@ -73,7 +72,9 @@ def forecast_records(dense: str | Path, other: str | Path, level: float = LEVEL)
     first, second, pairs = read_pair(dense, other)
     size = _size(pairs)
     tokens = torch.tensor(
-        range(1, size.horizon + 1) if len(size.prompts) * size.horizon <= _MOST_VALUES else doublings(size.horizon)
+        range(1, size.horizon + 1)
+        if len(size.prompts) * size.horizon <= _MOST_VALUES
+        else doublings(size.horizon)
     )
     sums = _Sums(tokens, size, rounding=first.rounding + second.rounding)
     for one, two in read_pair(dense, other)[2]:
@@ -121,7 +122,9 @@ class _Sums:
     def add(self, one: RecordedText, two: RecordedText, rounding: tuple[float, float]) -> None:
         """Add one text under both models."""
         row, sums = self.size.prompts[one.prompt], self.sums
-        ratio = torch.tensor(two.logprobs, dtype=torch.float64) - torch.tensor(one.logprobs, dtype=torch.float64)
+        ratio = torch.tensor(two.logprobs, dtype=torch.float64) - torch.tensor(
+            one.logprobs, dtype=torch.float64
+        )
         places = self.tokens.clamp(max=len(ratio)) - 1  # after its end a text stays as it is
         for end, values in enumerate((ratio, ratio - self.rounding, ratio + self.rounding)):
             weights = survival_weights(values)
@@ -184,13 +187,12 @@ class _Sums:
 def _kl(values: Tensor, rounding: float, level: float) -> tuple[int, Interval]:
     """The less noisy of two estimators of KL per token, means ``(3, prompts)`` in, and its interval.
 
-    The lower limit is that of the never negative estimator, capped, which can only lower it: valid whatever
-    the models. With cut laws (top-k) that one estimates less than KL, never more.
+    The lower limit is that of the never negative estimator, valid whatever the models. With cut laws (top-k)
+    that one estimates less than KL, never more.
     """
     spread = values[:2].var(1) if values.shape[1] > 1 else torch.zeros(2)
     kind = 1 if spread[1] <= spread[0] else 0
-    capped = (values[2] / _PER_TOKEN_CAP).clamp(0, 1).unsqueeze(1)
-    lower = float(betting_band(capped, level).lower) * _PER_TOKEN_CAP
+    lower = float(lower_limit(values[2].unsqueeze(1), (1 - level) / 2))
     chosen = values[kind]
     generator = torch.Generator().manual_seed(0)
     picks = (torch.randint(len(chosen), (len(chosen),), generator=generator) for _ in range(_RESAMPLES))

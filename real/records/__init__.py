@@ -1,9 +1,6 @@
 """The record: log-probabilities of drawn text, one JSON line per text; all that most forecasts need."""
 
-from real.records.pairs import read_pair as read_pair
-from real.records.record import Decoding as Decoding
-from real.records.record import Header as Header
-from real.records.record import RecordError as RecordError
-from real.records.record import RecordedText as RecordedText
-from real.records.record import read_record as read_record
-from real.records.write import write_record as write_record
+import lazy_loader
+
+# What __init__.pyi lists is imported when it is first asked for.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -27,7 +27,7 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True)
 class Decoding:
-    """How tokens are drawn. temperature 0 is greedy; log-probabilities of greedy text are at temperature 1."""
+    """How tokens are drawn. temperature 0 is greedy, whose log-probabilities are at temperature 1."""
 
     temperature: float = 1.0
     top_k: int | None = None
@@ -69,10 +69,11 @@ class Header:
 
     def line(self) -> dict[str, Any]:
         """The JSON object of the header."""
-        written = {"record": FORMAT, "model": self.model, "tokenizer_sha256": self.tokenizer_sha256}
+        written: dict[str, Any] = {"record": FORMAT, "model": self.model}
+        written["tokenizer_sha256"] = self.tokenizer_sha256
         written |= asdict(self.decoding)
-        if self.scored not in (None, self.decoding):
-            written["scored"] = asdict(self.scored)  # type: ignore[arg-type]
+        if self.scored is not None and self.scored != self.decoding:
+            written["scored"] = asdict(self.scored)
         return written | {
             "engine": self.engine,
             "seed": self.seed,
@@ -230,4 +231,3 @@ def _check(where: str, text: RecordedText) -> None:
             raise RecordError(f"{where}, token {step + 1}: 'top' is no part of a distribution")
         if any(not value <= 0 for _, value in known):
             raise RecordError(f"{where}, token {step + 1}: 'top' holds a positive or NaN log-probability")
-

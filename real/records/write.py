@@ -10,8 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from real.progress import say
 from real.records.record import Header, RecordedText, RecordError
+from theory.terminal.console import say
 
 
 @dataclass(frozen=True)

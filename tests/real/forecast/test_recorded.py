@@ -82,9 +82,7 @@ def test_records_and_process_agree(
     assert any(torch.allclose(found.kl, curve, rtol=SAME, atol=SAME) for curve in (plain, steady))
 
 
-def test_what_was_recorded_while_drawing_is_what_a_pass_says(
-    tiny_lm: LanguageModel, tmp_path: Path
-) -> None:
+def test_what_was_recorded_while_drawing_is_what_a_pass_says(tiny_lm: LanguageModel, tmp_path: Path) -> None:
     engine = HuggingFaceEngine(tiny_lm)
     draw_record(engine, PROMPTS, tmp_path / "drawn.jsonl", tokens=10, samples=2, top=4)
     score_record(engine, tmp_path / "drawn.jsonl", tmp_path / "again.jsonl")

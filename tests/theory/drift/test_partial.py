@@ -55,7 +55,9 @@ def test_rounded_lists_give_a_wider_true_bracket(
 ) -> None:
     p, q = _laws(first, second)
     half = 0.5 * 10.0**-digits
-    rounded = [{token: min(0.0, round(value, digits)) for token, value in _some(law, seen).items()} for law in (p, q)]
+    rounded = [
+        {token: min(0.0, round(value, digits)) for token, value in _some(law, seen).items()} for law in (p, q)
+    ]
     found = partial_drift(*rounded, (half, half))
     tv = float((p.probs - q.probs).abs().sum() / 2)
     assert found.tv_lower - 1e-12 <= tv <= found.tv_upper + 1e-12

@@ -1,56 +1,62 @@
-"""``python -m real forecast`` of records: tables, JSON and CSV of what log-probabilities alone tell."""
+"""What ``python -m real forecast`` prints and writes of records: what log-probabilities alone tell."""
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from rich.markup import escape
 from rich.table import Table
 
-from real.forecast.recorded import RecordedForecast, forecast_records
+from real.forecast.recorded import RecordedForecast
 from real.forecast.recorded_verdicts import recorded_verdicts
 from real.forecast.text_drift import Interval
 from real.forecast.verdict import Outcome
-from real.progress import say, table_console
-from theory.files import atomic_path
+from theory.terminal import console, writing
 
 _COLOUR = {Outcome.SAFE: "green", Outcome.AT_RISK: "yellow", Outcome.FAILS: "red"}
 _CURVES = ("sequence_tv", "survival")
 
 
-def forecast_recorded(
-    dense: str, others: Sequence[str], json_file: Path | None = None, csv_file: Path | None = None
-) -> None:
-    """Compare the dense record with each other record and print or write what follows."""
-    found = [forecast_records(dense, other) for other in others]
-    console = table_console()
-    console.print(_table(found))
-    floor = _noise(found)
-    if floor:
-        say(floor)
-    say(f"Missing without the vocabulary: {'; '.join(found[0].missing)}.")
-    if json_file:
-        with atomic_path(json_file) as partial:
-            partial.write_text(json.dumps([_entry(one) for one in found], indent=1, default=_plain))
-    if csv_file:
-        with atomic_path(csv_file) as partial:
-            _write_csv(partial, found)
+def show(found: Sequence[RecordedForecast]) -> None:
+    """Print the table on stdout; the noise floor and what is missing on stderr."""
+    console.show(_table(found))
+    if floor := _noise(found):
+        console.say(floor)
+    console.say(f"Missing without the vocabulary: {'; '.join(found[0].missing)}.")
+
+
+def write_json(path: Path, found: Sequence[RecordedForecast]) -> None:
+    """Write both headers, every field of every forecast, and the verdicts."""
+    writing.write_json([_entry(one) for one in found], path, _plain)
+
+
+def write_csv(path: Path, found: Sequence[RecordedForecast]) -> None:
+    """Write one row per model and tabulated number of tokens."""
+    rows = []
+    for one in found:
+        for place, tokens in enumerate(one.tokens.tolist()):
+            row: dict[str, Any] = {"model": one.other.model, "tokens": tokens}
+            for curve in _CURVES:
+                band = getattr(one, curve)
+                ends = {"": band.mean, "_lower": band.lower, "_upper": band.upper}
+                row |= {curve + end: float(values[place]) for end, values in ends.items()}
+            rows.append(row | {"kl": float(one.kl[place])})
+    writing.write_table(pd.DataFrame(rows), path)
 
 
 def _table(found: Sequence[RecordedForecast]) -> Table:
     first = found[0]
     title = f"{escape(first.dense.model)} ({escape(first.dense.engine)}): what does its text become?"
     caption = (
-        f"{first.texts} texts of {first.prompts} prompts, up to {first.horizon} tokens, {first.dense.decoding}. "
-        f"In brackets {first.level:.0%} intervals: each limit is wrong with probability at most "
-        f"{(1 - first.level) / 2:.0%}. Short answers: ceiling on the change of any score in [0, 1]. "
-        "Long generation: nats of KL per token, or that ceiling if safe."
+        f"{first.texts} texts of {first.prompts} prompts, up to {first.horizon} tokens, "
+        f"{first.dense.decoding}. In brackets {first.level:.0%} intervals: each limit is wrong with "
+        f"probability at most {(1 - first.level) / 2:.0%}. Short answers: ceiling on the change of any "
+        "score in [0, 1]. Long generation: nats of KL per token, or that ceiling if safe."
     )
     table = Table("model", title=title, caption=caption)
     for header in ("short answer", "long generation", "TV of all tokens", "half-life", "identical tokens"):
@@ -95,7 +101,8 @@ def _noise(found: Sequence[RecordedForecast]) -> str | None:
     if widest:
         notes.append(f"Log-probabilities are rounded: every limit is widened by {widest:g} nats per token.")
     floors = [
-        f"{one.kl_per_token.mean:.4f} nats per token, TV {float(one.sequence_tv.mean[-1]):.3f} ({one.other.engine})"
+        f"{one.kl_per_token.mean:.4f} nats per token, TV {float(one.sequence_tv.mean[-1]):.3f} "
+        f"({one.other.engine})"
         for one in found
         if _weights(one.dense.settings) is not None
         and _weights(one.dense.settings) == _weights(one.other.settings)
@@ -121,15 +128,3 @@ def _entry(one: RecordedForecast) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Outcome) else torch.as_tensor(value).tolist()
-
-
-def _write_csv(path: Path, found: Sequence[RecordedForecast]) -> None:
-    with path.open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        ends = ("", "_lower", "_upper")
-        writer.writerow(["model", "tokens", *(f"{curve}{end}" for curve in _CURVES for end in ends), "kl"])
-        for one in found:
-            for place, tokens in enumerate(one.tokens.tolist()):
-                bands = [getattr(one, curve) for curve in _CURVES]
-                values = [float(part[place]) for b in bands for part in (b.mean, b.lower, b.upper)]
-                writer.writerow([one.other.model, tokens, *values, float(one.kl[place])])

@@ -19,9 +19,9 @@ from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Setup
 from paper_figs.figure import Figure
-from paper_figs.fingerprint import ROOT
 from paper_figs.style import paper_style
 from theory.files import atomic_path
+from theory.fingerprint import ROOT
 
 
 @cache

@@ -2,7 +2,8 @@
 
 import real.quiet  # noqa: F401  (before anything imports transformers)
 from real.cache import cache_folder
-from real.models.load import LanguageModel, ModelUnavailableError, load, load_encoder
+from real.models.checkpoint import ModelUnavailableError
+from real.models.load import LanguageModel, load, load_encoder
 from real.models.save import save
 from real.pruning.apply import prune, pruned
 from real.pruning.choose import Sublayers, choose_sublayers

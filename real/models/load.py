@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from transformers import (
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from real.cache import cache_folder, content_key, read_record, write_record
+from real.models.checkpoint import ModelUnavailableError, one_sentence, read_model, read_tokenizer
+from real.models.checks import Checks, check, first_unsound
+from real.models.content import content
 from real.models.convert import PROVENANCE, registry_folder
+from real.models.devices import AUTO, check_device
 from real.models.registry import CAUSAL, ENCODERS, SOURCES
+from real.models.settings import shipped_settings
+from theory.fingerprint import fingerprint
 from theory.names import UnknownNameError, lookup
 
 DTYPES = {
@@ -31,10 +29,6 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-
-
-class ModelUnavailableError(OSError):
-    """A model that cannot be loaded: not there, not safetensors, or no network."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +56,16 @@ class LanguageModel:
         """Longest sequence in tokens that the model's positions were made for."""
         return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 2**31))
 
+    @cached_property
+    def checks(self) -> Checks:
+        """What the model may be trusted with (padding, caches); asked once, remembered by content."""
+        return remembered_checks(self)
+
+    @property
+    def content(self) -> dict[str, str]:
+        """Hashes of weights, configuration and tokenizer as they are now; see :mod:`real.models.content`."""
+        return content(self.model, self.tokenizer)
+
 
 def load(name: str = "smollm2-135m", device: str = "cpu", dtype: str = "float32") -> LanguageModel:
     """Load a causal language model for inference.
@@ -81,9 +85,17 @@ def load(name: str = "smollm2-135m", device: str = "cpu", dtype: str = "float32"
     UnknownNameError
         ``name`` or ``dtype`` is none of these; the sentence lists the nearest valid names.
     ModelUnavailableError
-        The hub cannot be reached or the folder holds no safetensors model.
+        The hub cannot be reached, the folder holds no safetensors model, or what it holds is not whole, not
+        finite or not causal; the sentence names the tensor.
+    DeviceError
+        The device is not there.
     """
-    return _load(AutoModelForCausalLM, name, device, dtype, kind="model", names=CAUSAL)
+    lm = _load(AutoModelForCausalLM, name, device, dtype, kind="model", names=CAUSAL)
+    with one_sentence(name):
+        lm.provenance["checked"] = asdict(_trusted(lm))
+    lm.provenance["content"] = lm.content
+    lm.provenance["settings left out"] = shipped_settings(lm.model)
+    return lm
 
 
 def load_encoder(name: str = "minilm-l6", device: str = "cpu", dtype: str = "float32") -> LanguageModel:
@@ -95,15 +107,13 @@ def _load(
     auto: Any, name: str, device: str, dtype: str, *, kind: str, names: tuple[str, ...]
 ) -> LanguageModel:
     torch_dtype = lookup("dtype", dtype, DTYPES)
+    check_device(device)
     place, facts = _locate(name, kind, names)
-    where: dict[str, Any] = {"device_map": "auto"} if device == "auto" else {}
-    safe: dict[str, Any] = {"trust_remote_code": False}
-    with _one_sentence(name), _quiet():
-        tokenizer = AutoTokenizer.from_pretrained(place, **safe)
-        model = auto.from_pretrained(place, use_safetensors=True, dtype=torch_dtype, **safe, **where)
-    model.eval()
-    if device != "auto":
-        model.to(device)
+    where: dict[str, Any] = {"device_map": AUTO} if device == AUTO else {}
+    tokenizer = read_tokenizer(place, name)
+    model = read_model(auto, place, name, dtype=torch_dtype, **where)
+    if device != AUTO:
+        model.to(device)  # type: ignore[arg-type]
     provenance = facts | {
         "dtype": dtype,
         "torch": version("torch"),
@@ -112,13 +122,42 @@ def _load(
     return LanguageModel(model, tokenizer, name, provenance)
 
 
+def remembered_checks(lm: LanguageModel) -> Checks:
+    """What :func:`check` finds, or found for the same content, code and libraries on a like device."""
+    facts = [lm.content, fingerprint(check.__module__), version("torch"), version("transformers")]
+    known = cache_folder() / "checks" / f"{content_key([*facts, lm.device.type])}.json"
+    record = read_record(known)
+    if record is None:
+        record = asdict(check(lm.model))
+        write_record(known, record)
+    return Checks(**record)
+
+
+def _trusted(lm: LanguageModel) -> Checks:
+    """The checks of a model that may write text at all."""
+    found = lm.checks
+    if not found.sound:
+        raise ModelUnavailableError(
+            f"{lm.name}: the numbers are not finite from {first_unsound(lm.model)} on in {lm.model.dtype}; "
+            "where float16 overflows, bfloat16 or float32 does not"
+        )
+    if not found.causal:
+        raise ModelUnavailableError(
+            f"{lm.name} is not causal: tokens that come later change the logits of "
+            f"{type(lm.model).__name__} before them, so it cannot write text"
+        )
+    return found
+
+
 def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     """Return what ``from_pretrained`` takes, and what is known of its origin."""
     if name in names:
         folder = registry_folder(name, SOURCES[name])
         facts = json.loads((folder / PROVENANCE).read_text())
         return str(folder), {key: value for key, value in facts.items() if key != "files"}
-    folder = Path(name).expanduser()
+    folder = _expanded(name)
+    if name.lower().endswith(".gguf") or _only_gguf(folder):
+        raise ModelUnavailableError(f"{name!r}: GGUF files are not loaded; convert it to safetensors first")
     if folder.is_dir():
         if not list(folder.glob("*.safetensors")):
             raise ModelUnavailableError(
@@ -134,27 +173,13 @@ def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str
     raise AssertionError("unreachable: a known name was located above")
 
 
-@contextmanager
-def _one_sentence(name: str) -> Iterator[None]:
-    """Turn the loader's paragraphs into one sentence that keeps their first line."""
+def _expanded(name: str) -> Path:
+    """The path that ``name`` would be, with ``~`` for a home that exists."""
     try:
-        yield
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelUnavailableError(f"cannot load {name!r}: {reason}") from error
+        return Path(name).expanduser()
+    except RuntimeError:  # ~nobody
+        return Path(name)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep retry remarks and half-second progress bars off the user's screen; failures still raise."""
-    logs: Any = transformers.utils.logging
-    logger = logging.getLogger("huggingface_hub")
-    before, bars = logger.level, logs.is_progress_bar_enabled()
-    logger.setLevel(logging.ERROR)
-    logs.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-        if bars:
-            logs.enable_progress_bar()
+def _only_gguf(folder: Path) -> bool:
+    return folder.is_dir() and not list(folder.glob("*.safetensors")) and bool(list(folder.glob("*.gguf")))

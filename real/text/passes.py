@@ -29,13 +29,12 @@ def final_hidden(lm: LanguageModel, tokens: Tensor, batch_size: int = 16) -> Ten
 
 
 def read(lm: LanguageModel, tokens: Tensor) -> Any:
-    """The cache after a text ``(L,)``; None for no text and for models whose cache serves one text only."""
-    if not len(tokens):
+    """The cache after a text ``(L,)``; None for no text and for models whose cache cannot be shared."""
+    if not len(tokens) or not lm.checks.shared:
         return None
     with torch.inference_mode():
         output = _backbone(lm)(input_ids=tokens.unsqueeze(0).to(lm.device), use_cache=True)
-    cache = getattr(output, "past_key_values", None)
-    return cache if hasattr(cache, "batch_repeat_interleave") else None
+    return output.past_key_values
 
 
 def hidden_after(lm: LanguageModel, memory: Any, tokens: Tensor) -> Tensor:

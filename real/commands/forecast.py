@@ -21,7 +21,7 @@ from real.models.load import LanguageModel, load
 from real.progress import say, table_console
 from real.pruning.spec import parse_spec
 from real.pruning.variants import names_checkpoint
-from real.text.prompting import read_prompts
+from real.text.files import read_prompts
 from theory.files import atomic_path
 
 COLOUR = {Outcome.SAFE: "green", Outcome.AT_RISK: "yellow", Outcome.FAILS: "red"}

@@ -16,6 +16,7 @@ from real.pruning.apply import prune as prune_copy
 from real.pruning.spec import parse_spec
 from real.structure.anatomy import Anatomy
 from real.structure.recognise import anatomy as examine
+from real.text.files import read_lines
 
 Model = Annotated[str, typer.Argument(help="smollm2-135m, gemma3-270m, a hub id or a local folder")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, …")]
@@ -52,7 +53,7 @@ def prune(
     parsed = parse_spec(spec)  # a typing error should cost a second, not a minute
     check_folder(out)
     lm = load(model, place(device, device_map), dtype)
-    texts = None if calibration is None else calibration.read_text(encoding="utf-8").splitlines()
+    texts = None if calibration is None else read_lines(calibration)
     smaller = prune_copy(lm, parsed, texts, seed)
     folder = save(smaller, out)
     say("Zeroed weights make no model smaller or faster by themselves; removed blocks do.")

@@ -17,6 +17,7 @@ from real.progress import say, track
 from real.pruning.spec import parse_spec
 from real.structure.anatomy import KINDS
 from real.structure.recognise import anatomy
+from real.text.files import read_lines
 from real.text.texts import calibration_tokens, passages
 from real.tracing import trace_joint, trace_sublayers
 from theory import Drift, VectorDrift
@@ -62,7 +63,7 @@ def trace(
 
 
 def _tokens(lm: LanguageModel, text: Path | None, count: int, seed: int) -> Tensor:
-    lines = passages("perplexity") if text is None else text.read_text(encoding="utf-8").splitlines()
+    lines = passages("perplexity") if text is None else read_lines(text)
     return calibration_tokens(lm.tokenizer, 1, count, seed, texts=lines)
 
 

@@ -13,7 +13,7 @@ from real.forecast.text_drift import default_prompts
 from real.models.load import load
 from real.progress import table_console
 from real.pruning.spec import parse_spec
-from real.text.prompting import read_prompts
+from real.text.files import read_prompts
 from theory.files import atomic_path
 
 PROVENANCE = ("name", "weights", "dtype", "torch", "transformers")

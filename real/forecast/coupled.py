@@ -16,6 +16,7 @@ from real.forecast.stepwise import DensePass
 from real.models.load import LanguageModel
 from real.models.settings import neutral_settings
 from real.text.sample import Samples, gumbel_noise, left_padded, length_batches, row_generators
+from real.text.seeds import generator
 
 Coupling = Literal["greedy", "shared noise", "maximal"]
 
@@ -58,7 +59,7 @@ def _draw(dense: DensePass, rows: Tensor, coupling: Coupling, seed: int) -> _Dra
         return wins
     log_prob = torch.zeros(len(dense.samples), dense.samples.horizon)
     log_prob[dense.row, dense.step] = dense.log_prob
-    chances = torch.rand(log_prob.shape, generator=torch.Generator().manual_seed(seed)).log()
+    chances = torch.rand(log_prob.shape, generator=generator(seed)).log()
 
     def accepted(logits: Tensor, step: int, tokens: Tensor) -> Tensor:
         log_q = torch.log_softmax(logits.float() / heat, -1).gather(1, tokens.unsqueeze(1)).squeeze(1)

@@ -90,9 +90,7 @@ def refuse_incomplete(model: PreTrainedModel, info: Mapping[str, Any], name: str
         raise ModelUnavailableError(
             f"{name!r}: {tensor} has shape {tuple(stored)} in the file, {tuple(wanted)} by the configuration"
         )
-    # An encoder's pooler is never asked.
-    encoder = model.get_output_embeddings() is None  # type: ignore[no-untyped-call]
-    missing = sorted(key for key in info["missing_keys"] if not (encoder and "pooler" in key))
+    missing = sorted(key for key in info["missing_keys"] if not _never_asked(model, key))
     unused = sorted(info["unexpected_keys"])
     if missing:
         raise ModelUnavailableError(
@@ -104,10 +102,19 @@ def refuse_incomplete(model: PreTrainedModel, info: Mapping[str, Any], name: str
             f"{name!r} holds {_counted(lost)}, which its configuration does not describe: "
             f"{type(model).__name__} would compute without"
         )
-    if unused and not encoder and (head := _other_head(model)):
+    if unused and not _is_encoder(model) and (head := _other_head(model)):
         raise ModelUnavailableError(f"{name!r} is a {head} (with {_counted(unused)}), not a language model")
-    if unused:
+    if unused and not _is_encoder(model):
         say(f"{name}: {_counted(unused)} in the files, no part of {type(model).__name__}, not read")
+
+
+def _is_encoder(model: Any) -> bool:
+    return model.get_output_embeddings() is None
+
+
+def _never_asked(model: nn.Module, key: str) -> bool:
+    """Whether no vector or logit of ours depends on a tensor: an encoder's pooler."""
+    return "pooler" in key and _is_encoder(model)
 
 
 def _counted(keys: list[str]) -> str:
@@ -148,7 +155,7 @@ def _refuse_difference(model: nn.Module, again: nn.Module, name: str) -> None:
     """Raise if two readings of the same files differ: what differs was drawn."""
     other = dict(again.named_parameters())
     for key, parameter in model.named_parameters():
-        if not torch.equal(parameter, other[key]):
+        if not torch.equal(parameter, other[key]) and not _never_asked(model, key):
             raise ModelUnavailableError(f"{name!r} lacks {key}, which would be random numbers")
 
 

@@ -58,8 +58,8 @@ class LanguageModel:
 
     @cached_property
     def checks(self) -> Checks:
-        """What the model may be trusted with (padding, caches); asked once, remembered by content."""
-        return remembered_checks(self)
+        """What the model may be trusted with (padding, caches); :func:`load` remembers it by content."""
+        return check(self.model)
 
     @property
     def content(self) -> dict[str, str]:
@@ -92,7 +92,9 @@ def load(name: str = "smollm2-135m", device: str = "cpu", dtype: str = "float32"
     """
     lm = _load(AutoModelForCausalLM, name, device, dtype, kind="model", names=CAUSAL)
     with one_sentence(name):
-        lm.provenance["checked"] = asdict(_trusted(lm))
+        vars(lm)["checks"] = remembered_checks(lm)
+    refuse_untrusted(lm)
+    lm.provenance["checked"] = asdict(lm.checks)
     lm.provenance["content"] = lm.content
     lm.provenance["settings left out"] = shipped_settings(lm.model)
     return lm
@@ -116,6 +118,7 @@ def _load(
         model.to(device)  # type: ignore[arg-type]
     provenance = facts | {
         "dtype": dtype,
+        "device": device,
         "torch": version("torch"),
         "transformers": version("transformers"),
     }
@@ -124,7 +127,7 @@ def _load(
 
 def remembered_checks(lm: LanguageModel) -> Checks:
     """What :func:`check` finds, or found for the same content, code and libraries on a like device."""
-    facts = [lm.content, fingerprint(check.__module__), version("torch"), version("transformers")]
+    facts = [lm.content, fingerprint("real.models.checks"), version("torch"), version("transformers")]
     known = cache_folder() / "checks" / f"{content_key([*facts, lm.device.type])}.json"
     record = read_record(known)
     if record is None:
@@ -133,8 +136,8 @@ def remembered_checks(lm: LanguageModel) -> Checks:
     return Checks(**record)
 
 
-def _trusted(lm: LanguageModel) -> Checks:
-    """The checks of a model that may write text at all."""
+def refuse_untrusted(lm: LanguageModel) -> None:
+    """Raise if the model gives no numbers or reads what is not there yet."""
     found = lm.checks
     if not found.sound:
         raise ModelUnavailableError(
@@ -146,7 +149,6 @@ def _trusted(lm: LanguageModel) -> Checks:
             f"{lm.name} is not causal: tokens that come later change the logits of "
             f"{type(lm.model).__name__} before them, so it cannot write text"
         )
-    return found
 
 
 def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
@@ -155,7 +157,7 @@ def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str
         folder = registry_folder(name, SOURCES[name])
         facts = json.loads((folder / PROVENANCE).read_text())
         return str(folder), {key: value for key, value in facts.items() if key != "files"}
-    folder = _expanded(name)
+    folder = expanded(name)
     if name.lower().endswith(".gguf") or _only_gguf(folder):
         raise ModelUnavailableError(f"{name!r}: GGUF files are not loaded; convert it to safetensors first")
     if folder.is_dir():
@@ -173,7 +175,7 @@ def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str
     raise AssertionError("unreachable: a known name was located above")
 
 
-def _expanded(name: str) -> Path:
+def expanded(name: str) -> Path:
     """The path that ``name`` would be, with ``~`` for a home that exists."""
     try:
         return Path(name).expanduser()

@@ -26,6 +26,7 @@ from real.structure.part import Part, PartKind
 from real.structure.recognise import anatomy
 from real.structure.stream import stream
 from real.text.passes import final_hidden, head_logits, row_chunks
+from real.text.seeds import generator
 
 BATCH_TOKENS = 2048
 KINDS_OF: dict[Target, tuple[PartKind, ...]] = {
@@ -82,7 +83,7 @@ def choose_sublayers(
     if step.layers is not None:
         return Sublayers(tuple(candidates))
     if step.target == "random":
-        order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed)).tolist()
+        order = torch.randperm(len(candidates), generator=generator(seed)).tolist()
         return Sublayers(tuple(candidates[i] for i in order[: step.count]))
     if not step.count:
         return Sublayers(())

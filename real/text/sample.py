@@ -20,8 +20,7 @@ from real.models.load import LanguageModel
 from real.models.settings import neutral_settings
 from real.progress import track
 from real.text.prompting import encode_prompts
-
-_DISTINCT_STREAMS = 1_000_003  # rows of one seed and rows of the next must not share generators
+from real.text.seeds import row_generator
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class _GumbelRace(LogitsProcessor):
 
 def row_generators(seed: int, rows: Sequence[int]) -> list[torch.Generator]:
     """The random numbers of each row of ``sample(..., seed=seed)``, from their beginning."""
-    return [torch.Generator().manual_seed(seed * _DISTINCT_STREAMS + row) for row in rows]
+    return [row_generator(seed, row) for row in rows]
 
 
 def gumbel_noise(logits: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

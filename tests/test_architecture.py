@@ -34,6 +34,7 @@ FLOORS = {
         {"text"},
         {"pruning"},
         {"tracing", "tasks"},
+        {"scores"},
         {"forecast"},
         {"commands"},
         {"command_line"},

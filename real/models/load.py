@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -12,15 +12,15 @@ from typing import Any
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from real.cache import cache_folder, content_key, read_record, write_record
-from real.models.checkpoint import ModelUnavailableError, one_sentence, read_model, read_tokenizer
-from real.models.checks import Checks, check, first_unsound
+from real.models.checkpoint import ModelUnavailableError, read_model, read_tokenizer
+from real.models.checks import Checks, check
 from real.models.content import content
 from real.models.convert import PROVENANCE, registry_folder
 from real.models.devices import AUTO, check_device
+from real.models.guard import guarded
 from real.models.registry import CAUSAL, ENCODERS, SOURCES
-from real.models.settings import shipped_settings
-from theory.fingerprint import fingerprint
+from real.structure.anatomy import NO_OVERRIDES, Anatomy, Overrides
+from real.structure.recognise import examine
 from theory.names import UnknownNameError, lookup
 
 DTYPES = {
@@ -33,16 +33,23 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A model in evaluation mode with its tokenizer.
+    """A model in evaluation mode with its tokenizer and its parts.
 
     ``provenance`` says where it came from: name, source, version, sha256, weights, dtype and the library
-    versions that loaded it. Put it beside every result.
+    versions that loaded it. Put it beside every result. ``anatomy`` is found when none of this model is given
+    and stays what it is while the model is pruned for a moment.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     name: str
     provenance: dict[str, Any]
+    anatomy: Anatomy = field(default=None, repr=False, compare=False)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.anatomy is None or self.anatomy.model is not self.model:
+            overrides = NO_OVERRIDES if self.anatomy is None else self.anatomy.overrides
+            object.__setattr__(self, "anatomy", examine(self.model, overrides))
 
     @property
     def device(self) -> torch.device:
@@ -67,7 +74,12 @@ class LanguageModel:
         return content(self.model, self.tokenizer)
 
 
-def load(name: str = "smollm2-135m", device: str = "cpu", dtype: str = "float32") -> LanguageModel:
+def load(
+    name: str = "smollm2-135m",
+    device: str = "cpu",
+    dtype: str = "float32",
+    overrides: Overrides = NO_OVERRIDES,
+) -> LanguageModel:
     """Load a causal language model for inference.
 
     Parameters
@@ -79,9 +91,13 @@ def load(name: str = "smollm2-135m", device: str = "cpu", dtype: str = "float32"
         A torch device, or ``auto`` to let accelerate spread the layers.
     dtype:
         ``float64``, ``float32``, ``bfloat16`` or ``float16``.
+    overrides:
+        Names of layers, attention and MLP where they are not found; see :func:`real.anatomy`.
 
     Raises
     ------
+    AnatomyError
+        An override names a part that the model does not have.
     UnknownNameError
         ``name`` or ``dtype`` is none of these; the sentence lists the nearest valid names.
     ModelUnavailableError
@@ -90,24 +106,22 @@ def load(name: str = "smollm2-135m", device: str = "cpu", dtype: str = "float32"
     DeviceError
         The device is not there.
     """
-    lm = _load(AutoModelForCausalLM, name, device, dtype, kind="model", names=CAUSAL)
-    with one_sentence(name):
-        vars(lm)["checks"] = remembered_checks(lm)
-    refuse_untrusted(lm)
-    lm.provenance["checked"] = asdict(lm.checks)
-    lm.provenance["content"] = lm.content
-    lm.provenance["settings left out"] = shipped_settings(lm.model)
+    model, tokenizer, facts = _read(AutoModelForCausalLM, name, device, dtype, kind="model", names=CAUSAL)
+    checks, found = guarded(model, tokenizer, name)
+    lm = LanguageModel(model, tokenizer, name, facts | found, examine(model, overrides))
+    vars(lm)["checks"] = checks  # known already
     return lm
 
 
 def load_encoder(name: str = "minilm-l6", device: str = "cpu", dtype: str = "float32") -> LanguageModel:
     """Load a text encoder for retrieval: ``minilm-l6``, a hub id or a local folder; see :func:`load`."""
-    return _load(AutoModel, name, device, dtype, kind="encoder", names=ENCODERS)
+    model, tokenizer, facts = _read(AutoModel, name, device, dtype, kind="encoder", names=ENCODERS)
+    return LanguageModel(model, tokenizer, name, facts | {"content": content(model, tokenizer)})
 
 
-def _load(
+def _read(
     auto: Any, name: str, device: str, dtype: str, *, kind: str, names: tuple[str, ...]
-) -> LanguageModel:
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, Any]]:
     torch_dtype = lookup("dtype", dtype, DTYPES)
     check_device(device)
     place, facts = _locate(name, kind, names)
@@ -116,39 +130,8 @@ def _load(
     model = read_model(auto, place, name, dtype=torch_dtype, **where)
     if device != AUTO:
         model.to(device)  # type: ignore[arg-type]
-    provenance = facts | {
-        "dtype": dtype,
-        "device": device,
-        "torch": version("torch"),
-        "transformers": version("transformers"),
-    }
-    return LanguageModel(model, tokenizer, name, provenance)
-
-
-def remembered_checks(lm: LanguageModel) -> Checks:
-    """What :func:`check` finds, or found for the same content, code and libraries on a like device."""
-    facts = [lm.content, fingerprint("real.models.checks"), version("torch"), version("transformers")]
-    known = cache_folder() / "checks" / f"{content_key([*facts, lm.device.type])}.json"
-    record = read_record(known)
-    if record is None:
-        record = asdict(check(lm.model))
-        write_record(known, record)
-    return Checks(**record)
-
-
-def refuse_untrusted(lm: LanguageModel) -> None:
-    """Raise if the model gives no numbers or reads what is not there yet."""
-    found = lm.checks
-    if not found.sound:
-        raise ModelUnavailableError(
-            f"{lm.name}: the numbers are not finite from {first_unsound(lm.model)} on in {lm.model.dtype}; "
-            "where float16 overflows, bfloat16 or float32 does not"
-        )
-    if not found.causal:
-        raise ModelUnavailableError(
-            f"{lm.name} is not causal: tokens that come later change the logits of "
-            f"{type(lm.model).__name__} before them, so it cannot write text"
-        )
+    versions = {"torch": version("torch"), "transformers": version("transformers")}
+    return model, tokenizer, facts | {"dtype": dtype, "device": device} | versions
 
 
 def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str, Any]]:

@@ -9,7 +9,8 @@ from real.models.load import LanguageModel, expanded, load
 from real.progress import say
 from real.pruning.apply import pruned
 from real.pruning.calibration import Calibration
-from real.pruning.spec import SpecError, parse_spec
+from real.pruning.choose import Memory
+from real.pruning.spec import Spec, SpecError, parse_spec
 from real.text.texts import passages
 from theory.names import UnknownNameError
 
@@ -28,20 +29,24 @@ def names_checkpoint(variant: str) -> bool:
 
 
 @contextmanager
-def variant(lm: LanguageModel, name: str, calibration: Calibration = None) -> Iterator[LanguageModel]:
+def variant(
+    lm: LanguageModel, name: str | Spec, calibration: Calibration = None, memory: Memory | None = None
+) -> Iterator[LanguageModel]:
     """Yield the model that ``name`` stands for: ``lm`` pruned in place until the block ends, or a loaded one.
+
+    ``calibration`` and ``memory`` as in :func:`real.pruned`.
 
     Raises
     ------
     MismatchError
         The loaded model has another vocabulary or tokenizer.
     """
-    if names_checkpoint(name):
+    if isinstance(name, str) and names_checkpoint(name):
         other = load(name, lm.provenance.get("device", str(lm.device)), str(lm.model.dtype)[6:])
         check_comparable(lm, other)
         yield other
     else:
-        with pruned(lm, name, calibration):
+        with pruned(lm, name, calibration, memory=memory):
             yield lm
 
 

@@ -181,7 +181,7 @@ def test_load_asks_once_per_content(tiny_lm: LanguageModel, tmp_path: Path, monk
         asked.append(1)
         return check(model)
 
-    monkeypatch.setattr("real.models.load.check", counted)
+    monkeypatch.setattr("real.models.guard.check", counted)
     for folder in ("one", "copy"):
         tiny_lm.model.save_pretrained(tmp_path / folder)
         tiny_lm.tokenizer.save_pretrained(tmp_path / folder)

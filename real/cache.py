@@ -17,16 +17,9 @@ from typing import Any
 import xxhash
 from filelock import FileLock
 
-from real.progress import say
 from theory.files import atomic_path
-
-
-def cache_folder() -> Path:
-    """``$SOFTMAX_DRIFT_CACHE``, else ``$XDG_CACHE_HOME/softmax-drift``, else ``~/.cache/softmax-drift``."""
-    if own := os.environ.get("SOFTMAX_DRIFT_CACHE"):
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "softmax-drift"
+from theory.files import cache_folder as cache_folder
+from theory.terminal.console import say
 
 
 def complete_folder(folder: Path, build: Callable[[Path], None], is_complete: Callable[[Path], bool]) -> Path:

@@ -18,7 +18,7 @@ from torch import nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.peft_utils import find_adapter_config_file
 
-from real.progress import say
+from theory.terminal.console import say
 
 _SAFE = {"trust_remote_code": False}
 _LANGUAGE_MODELS = ("CausalLM", "LMHead", "ForConditionalGeneration", "LM")

@@ -21,6 +21,7 @@ from real.models.guard import guarded
 from real.models.registry import CAUSAL, ENCODERS, SOURCES
 from real.structure.anatomy import NO_OVERRIDES, Anatomy, Overrides
 from real.structure.recognise import examine
+from theory.files import expanded
 from theory.names import UnknownNameError, lookup
 
 DTYPES = {
@@ -156,14 +157,6 @@ def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str
     except UnknownNameError as error:
         raise UnknownNameError(f"{error}; or give a hub id owner/name or a local folder") from None
     raise AssertionError("unreachable: a known name was located above")
-
-
-def expanded(name: str) -> Path:
-    """The path that ``name`` would be, with ``~`` for a home that exists."""
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:  # ~nobody
-        return Path(name)
 
 
 def _only_gguf(folder: Path) -> bool:

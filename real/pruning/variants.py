@@ -5,27 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from real.models.load import LanguageModel, expanded, load
-from real.progress import say
+from real.models.load import LanguageModel, load
 from real.pruning.apply import pruned
 from real.pruning.calibration import Calibration
 from real.pruning.choose import Memory
-from real.pruning.spec import Spec, SpecError, parse_spec
+from real.pruning.spec import Spec, names_checkpoint
 from real.text.texts import passages
-from theory.names import UnknownNameError
+from theory.terminal.console import say
 
 
 class MismatchError(ValueError):
     """Two models whose outputs cannot be compared token by token."""
-
-
-def names_checkpoint(variant: str) -> bool:
-    """Whether ``variant`` is a folder or hub id; what can be read as a spec is one (a folder: ``./int8``)."""
-    try:
-        parse_spec(variant)
-    except (SpecError, UnknownNameError):
-        return "/" in variant or expanded(variant).is_dir()
-    return False
 
 
 @contextmanager

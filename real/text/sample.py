@@ -18,9 +18,9 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from real.models.load import LanguageModel
 from real.models.settings import neutral_settings
-from real.progress import track
 from real.text.prompting import encode_prompts
 from real.text.seeds import row_generator
+from theory.terminal.console import track
 
 
 @dataclass(frozen=True)

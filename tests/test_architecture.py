@@ -12,8 +12,8 @@ import pytest
 
 FLOORS = {
     "theory": (
-        {"names", "files", "validation", "fingerprint", "formulas"},
-        {"terminal", "effects"},
+        {"arrays", "names", "files", "fingerprint", "validation"},
+        {"formulas", "terminal", "effects"},
         {"drift", "instances"},
         {"sequences", "certify", "proofs"},
         {"theorems"},

@@ -41,8 +41,8 @@ FLOORS = {
     "paper_figs": (
         {"fingerprint", "page", "profiles", "style"},
         {"context", "explorer"},
-        {"figure", "measured"},
-        {"judging", "output"},
+        {"figure", "measured", "limits"},
+        {"judging", "kept", "output"},
         {"gallery", "drawing"},
         {"catalogue", "runner"},
         {"report"},

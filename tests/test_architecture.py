@@ -33,6 +33,7 @@ FLOORS = {
         {"text"},
         {"pruning"},
         {"tracing", "tasks"},
+        {"scores"},
         {"forecast"},
         {"commands"},
         {"command_line"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 from torch import Tensor
 
@@ -19,7 +21,7 @@ from paper_figs.measured.texts import (
 )
 from real.forecast.stepwise import dense_pass, score_variant
 from real.pruning.choose import choose_sublayers
-from real.pruning.spec import Drop, parse_spec
+from real.pruning.spec import Drop, Spec, Step, parse_spec
 from real.pruning.variants import variant
 from real.tracing import trace_joint
 from real.tracing.free_running import free_runs
@@ -48,17 +50,17 @@ def ranking(context: Context, target: str, criterion: str) -> pd.DataFrame:
     )
 
 
-def resolve(context: Context, spec: str) -> str:
+def resolve(context: Context, spec: str) -> Spec:
     """``attn:8`` as the layers it stands for, so that they are chosen once and not for every prompt."""
-    steps = []
+    steps: list[Step] = []
     for step in parse_spec(spec).steps:
         if isinstance(step, Drop) and step.layers is None and step.target in ("attn", "mlp", "block"):
             order = context.recall(ranking, target=step.target, criterion=step.criterion)
-            layers = sorted(order["layer"][: step.count])  # two rankings may name the same set
-            steps.append(f"{step.target}:[{','.join(map(str, layers))}]")
+            layers = sorted(map(int, order["layer"][: step.count]))  # two rankings may name the same set
+            steps.append(replace(step, layers=tuple(layers), criterion="cosine"))
         else:
-            steps.append(str(step))
-    return "+".join(steps) or "dense"
+            steps.append(step)
+    return Spec(tuple(steps))
 
 
 def free_running(context: Context, spec: str) -> pd.DataFrame:

@@ -15,7 +15,6 @@ from paper_figs.measured.texts import (
     table,
 )
 from real.structure.anatomy import Kind
-from real.structure.recognise import anatomy
 from real.text.sample import Samples
 from real.tracing import sublayer_logits, trace_sublayers
 from theory import (
@@ -63,7 +62,7 @@ def trajectory(context: Context) -> pd.DataFrame:
 
 def layer_count(context: Context) -> int:
     """Number of layers of the model."""
-    return len(anatomy(context.lm.model).layers)
+    return len(context.lm.anatomy.layers)
 
 
 def middle_layer(context: Context) -> int:

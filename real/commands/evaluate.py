@@ -29,6 +29,9 @@ def evaluate(
     batch_size: Annotated[int, typer.Option()] = 16,
     device: Annotated[str, typer.Option()] = "cpu",
     dtype: Annotated[str, typer.Option()] = "float32",
+    allow_code: Annotated[
+        bool, typer.Option(help="execute programs that the models write (task functions), in a sandbox")
+    ] = False,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="write every item's answer")] = None,
 ) -> None:
     """Score tasks and count flips against the dense model. Run it again to go on after an interruption."""
@@ -40,7 +43,9 @@ def evaluate(
             parse_spec(spec)
     names = [name.strip() for name in tasks.split(",") if name.strip()]
     lm = (load_encoder if model in ENCODERS else load)(model, device, dtype)
-    found = pd.concat(tables(lm, specs, names, limit=limit, batch_size=batch_size), ignore_index=True)
+    found = pd.concat(
+        tables(lm, specs, names, limit=limit, batch_size=batch_size, allow_code=allow_code), ignore_index=True
+    )
     if csv_file:
         with atomic_path(csv_file) as partial:
             found.to_csv(partial, index=False)

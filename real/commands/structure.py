@@ -15,7 +15,6 @@ from real.progress import say
 from real.pruning.apply import prune as prune_copy
 from real.pruning.spec import parse_spec
 from real.structure.anatomy import Anatomy
-from real.structure.recognise import anatomy as examine
 
 Model = Annotated[str, typer.Argument(help="smollm2-135m, gemma3-270m, a hub id or a local folder")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, …")]
@@ -31,7 +30,7 @@ def anatomy(
 ) -> None:
     """Show the layers, sublayers, residual points, final norm and head that were found in a model."""
     lm = load(model, place(device, device_map), dtype)
-    found = examine(lm.model)
+    found = lm.anatomy
     console = Console()
     console.print(_layer_table(found), _head_sentence(found))
 

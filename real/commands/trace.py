@@ -16,7 +16,6 @@ from real.models.load import LanguageModel, load
 from real.progress import say, track
 from real.pruning.spec import parse_spec
 from real.structure.anatomy import KINDS
-from real.structure.recognise import anatomy
 from real.text.texts import calibration_tokens, passages
 from real.tracing import trace_joint, trace_sublayers
 from theory import Drift, VectorDrift
@@ -68,10 +67,8 @@ def _tokens(lm: LanguageModel, text: Path | None, count: int, seed: int) -> Tens
 
 def _sublayers(lm: LanguageModel, tokens: Tensor, temperature: float, final_norm: bool) -> list[pd.DataFrame]:
     traces = trace_sublayers(lm, tokens, KINDS, temperature, final_norm)
-    count = len(anatomy(lm.model).sublayers())
-    return [
-        _frame(f"{t.kind}:[{t.layer}]", t.hidden, t.logits) for t in track(traces, "sublayers", total=count)
-    ]
+    count = len(lm.anatomy.sublayers())
+    return [_frame(str(t), t.hidden, t.logits) for t in track(traces, "sublayers", total=count)]
 
 
 def _frame(spec: str, hidden: VectorDrift, logits: Drift) -> pd.DataFrame:

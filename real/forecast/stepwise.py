@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from real.models.load import LanguageModel
-from real.text.passes import head_logits, hidden_after, read
+from real.text.continuations import generated_hidden
+from real.text.passes import head_logits
 from real.text.sample import Samples
 from theory import first_divergence
 from theory.sequences.greedy import certified_prefix
 
 _HEAD_ROWS = 64  # positions of one head product
 _COMPARED_ROWS = 16  # positions compared at once: few enough to stay in the processor's cache
-_BATCH_TOKENS = 512
 _KEPT_BYTES = 1 << 28  # dense log-probabilities are kept up to this size, else made again for each variant
 _LARGEST_EXPONENT = 80.0  # of float32; a weight below exp(-80) is 0 for every purpose
 _COLUMNS = ("log_ratio", "tv", "kl", "shared", "entropy", "agree")
@@ -75,50 +75,6 @@ class StepScores:
         columns = {name: getattr(self, name)[row, step].numpy() for name in _COLUMNS}
         lengths = self.live.sum(1)[row].numpy()
         return pd.DataFrame({"row": row.numpy(), "step": step.numpy(), "length": lengths, **columns})
-
-
-def generated_hidden(lm: LanguageModel, samples: Samples) -> tuple[Tensor, Tensor, Tensor]:
-    """Head inputs ``(M, d)`` that predict every generated token, with row and step indices ``(M,)``."""
-    steps = torch.arange(samples.horizon).expand(len(samples), -1)
-    live = steps < (samples.lengths - samples.prompt_lengths).unsqueeze(1)
-    row, step = live.nonzero(as_tuple=True)
-    parts: dict[int, Tensor] = {}
-    for rows, common in _groups(samples):
-        memory = read(lm, samples.tokens[rows[0], :common])
-        shared = 0 if memory is None else common
-        # Rows of like length share a batch, cut to its longest: little padding to compute.
-        order = rows[samples.lengths[rows].argsort()]
-        longest = int(samples.lengths[rows].max()) - shared
-        for batch in torch.split(order, max(1, _BATCH_TOKENS // longest)):
-            width = int(samples.lengths[batch].max())
-            hidden = hidden_after(lm, memory, samples.tokens[batch, shared:width])
-            for index, states in zip(batch.tolist(), hidden, strict=True):
-                start, end = int(samples.prompt_lengths[index]), int(samples.lengths[index])
-                parts[index] = states[start - 1 - shared : end - 1 - shared].clone()
-    return torch.cat([parts[index] for index in range(len(samples))]), row, step
-
-
-def _groups(samples: Samples) -> list[tuple[Tensor, int]]:
-    """Rows whose first tokens are the same and read once, and how many: all rows, or those of each prompt.
-
-    What all prompts share is a system prompt or worked examples; the cheaper of the two ways is taken.
-    """
-    every = torch.arange(len(samples))
-    together = [(every, _shared(samples, every))]
-    prompts = [every[samples.prompt == prompt] for prompt in range(int(samples.prompt.max()) + 1)]
-    apart = [(rows, int(samples.prompt_lengths[rows[0]]) - 1) for rows in prompts]
-
-    def tokens_read(groups: list[tuple[Tensor, int]]) -> int:
-        return sum(shared + int((samples.lengths[rows] - shared).sum()) for rows, shared in groups)
-
-    return min(together, apart, key=tokens_read)
-
-
-def _shared(samples: Samples, rows: Tensor) -> int:
-    """Leading tokens that all prompts share, without the last of any prompt."""
-    most = int(samples.prompt_lengths[rows].min()) - 1
-    same = (samples.tokens[rows, :most] == samples.tokens[rows[0], :most]).all(0)
-    return int(same.long().cumprod(0).sum())
 
 
 def dense_pass(lm: LanguageModel, samples: Samples) -> DensePass:

@@ -29,6 +29,7 @@ from real.forecast.stepwise import (
 from real.models.load import LanguageModel
 from real.progress import track
 from real.pruning.calibration import Calibration
+from real.pruning.choose import Memory
 from real.pruning.variants import variant
 from real.tasks.multiple_choice import OptionItem, decisions, option_items
 from real.tasks.retrieval import HALF_WORDS, RetrievalProbe, first_certain, retrieval_probe
@@ -147,8 +148,9 @@ def forecast(
     level: float = LEVEL,
 ) -> Iterator[Forecast]:
     """Yield one :class:`Forecast` per variant: one teacher-forced pass each, nothing is generated."""
+    memory = Memory()
     for spec in track(specs, "forecasting"):
-        with variant(lm, spec, calibration) as other:
+        with variant(lm, spec, calibration, memory) as other:
             started = perf_counter()
             observed = observe(lm, dense, other)
             seconds = perf_counter() - started

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from transformers import (
 
 from real.models.convert import PROVENANCE, registry_folder
 from real.models.registry import CAUSAL, ENCODERS, SOURCES
+from real.structure.anatomy import NO_OVERRIDES, Anatomy, Overrides
+from real.structure.recognise import examine
 from theory.names import UnknownNameError, lookup
 
 DTYPES = {
@@ -39,16 +41,23 @@ class ModelUnavailableError(OSError):
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A model in evaluation mode with its tokenizer.
+    """A model in evaluation mode with its tokenizer and its parts.
 
     ``provenance`` says where it came from: name, source, version, sha256, weights, dtype and the library
-    versions that loaded it. Put it beside every result.
+    versions that loaded it. Put it beside every result. ``anatomy`` is found when none of this model is given
+    and stays what it is while the model is pruned for a moment.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     name: str
     provenance: dict[str, Any]
+    anatomy: Anatomy = field(default=None, repr=False, compare=False)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.anatomy is None or self.anatomy.model is not self.model:
+            overrides = NO_OVERRIDES if self.anatomy is None else self.anatomy.overrides
+            object.__setattr__(self, "anatomy", examine(self.model, overrides))
 
     @property
     def device(self) -> torch.device:
@@ -63,7 +72,12 @@ class LanguageModel:
         return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 2**31))
 
 
-def load(name: str = "smollm2-135m", device: str = "cpu", dtype: str = "float32") -> LanguageModel:
+def load(
+    name: str = "smollm2-135m",
+    device: str = "cpu",
+    dtype: str = "float32",
+    overrides: Overrides = NO_OVERRIDES,
+) -> LanguageModel:
     """Load a causal language model for inference.
 
     Parameters
@@ -75,24 +89,35 @@ def load(name: str = "smollm2-135m", device: str = "cpu", dtype: str = "float32"
         A torch device, or ``auto`` to let accelerate spread the layers.
     dtype:
         ``float64``, ``float32``, ``bfloat16`` or ``float16``.
+    overrides:
+        Names of layers, attention and MLP where they are not found; see :func:`real.anatomy`.
 
     Raises
     ------
+    AnatomyError
+        An override names a part that the model does not have.
     UnknownNameError
         ``name`` or ``dtype`` is none of these; the sentence lists the nearest valid names.
     ModelUnavailableError
         The hub cannot be reached or the folder holds no safetensors model.
     """
-    return _load(AutoModelForCausalLM, name, device, dtype, kind="model", names=CAUSAL)
+    return _load(AutoModelForCausalLM, name, device, dtype, overrides, kind="model", names=CAUSAL)
 
 
 def load_encoder(name: str = "minilm-l6", device: str = "cpu", dtype: str = "float32") -> LanguageModel:
     """Load a text encoder for retrieval: ``minilm-l6``, a hub id or a local folder; see :func:`load`."""
-    return _load(AutoModel, name, device, dtype, kind="encoder", names=ENCODERS)
+    return _load(AutoModel, name, device, dtype, NO_OVERRIDES, kind="encoder", names=ENCODERS)
 
 
 def _load(
-    auto: Any, name: str, device: str, dtype: str, *, kind: str, names: tuple[str, ...]
+    auto: Any,
+    name: str,
+    device: str,
+    dtype: str,
+    overrides: Overrides,
+    *,
+    kind: str,
+    names: tuple[str, ...],
 ) -> LanguageModel:
     torch_dtype = lookup("dtype", dtype, DTYPES)
     place, facts = _locate(name, kind, names)
@@ -109,7 +134,7 @@ def _load(
         "torch": version("torch"),
         "transformers": version("transformers"),
     }
-    return LanguageModel(model, tokenizer, name, provenance)
+    return LanguageModel(model, tokenizer, name, provenance, examine(model, overrides))
 
 
 def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str, Any]]:

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from real.models.load import LanguageModel
 from real.pruning.calibration import Calibration, calibration_rows
-from real.pruning.choose import choose_sublayers
+from real.pruning.choose import Done, Memory, choose_sublayers
 from real.pruning.sparsify import Keep, quantise, sparsify
 from real.pruning.spec import Drop, Quantise, Spec, parse_spec
 from real.structure.drop import drop_for_good, dropped, products_skipped
 from real.structure.part import Part
-from real.structure.recognise import anatomy
+from real.structure.recognise import examine
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,11 @@ class Applied:
 
 @contextmanager
 def pruned(
-    lm: LanguageModel, spec: str | Spec, calibration: Calibration = None, seed: int = 0
+    lm: LanguageModel,
+    spec: str | Spec,
+    calibration: Calibration = None,
+    seed: int = 0,
+    memory: Memory | None = None,
 ) -> Iterator[Applied]:
     """Inside the block ``lm.model`` is pruned in place; afterwards it is exactly as before.
 
@@ -45,6 +49,8 @@ def pruned(
         Token ids ``(N, T)``, a list of strings or of token tensors; None for the text that ships.
     seed:
         Of the default calibration text and of ``random``.
+    memory:
+        Scores of parts measured for earlier specs of the same dense model, and a place for those of this one.
 
     Raises
     ------
@@ -58,8 +64,8 @@ def pruned(
 
     with ExitStack() as stack:
         try:
-            applied = _apply(lm, parse_spec(spec), calibration, seed, stack, keep)
-            stack.enter_context(products_skipped(anatomy(lm.model), applied.parts))
+            applied = _apply(lm, parse_spec(spec), calibration, seed, stack, keep, memory)
+            stack.enter_context(products_skipped(lm.anatomy, applied.parts))
             yield replace(applied, before=before)
         finally:
             with torch.no_grad():
@@ -91,12 +97,14 @@ def prune(
     :func:`pruned`.
     """
     parsed = parse_spec(spec)
-    copied = replace(lm, model=copy.deepcopy(lm.model), name=f"{lm.name} {parsed}")
-    found = anatomy(copied.model)
+    model, found = copy.deepcopy((lm.model, lm.anatomy))  # together: the parts are those of the copy
+    copied = replace(lm, model=model, anatomy=found, name=f"{lm.name} {parsed}")
     with ExitStack() as stack:
         applied = _apply(copied, parsed, calibration, seed, stack, lambda parameter: None)
     if applied.parts:
         drop_for_good(found, applied.parts)
+    if any(part.kind == "block" for part in applied.parts):
+        copied = replace(copied, anatomy=examine(model, found.overrides))
     record = {
         "spec": str(parsed),
         "seed": seed,
@@ -113,11 +121,12 @@ def _apply(
     seed: int,
     stack: ExitStack,
     keep: Keep,
+    memory: Memory | None = None,
 ) -> Applied:
     """Apply the steps from left to right; hooks live as long as ``stack``; ``keep`` sees old weights."""
     parts: list[Part] = []
     facts: list[dict[str, Any]] = []
-    found = anatomy(lm.model)
+    found, done = lm.anatomy, Done()
     for step in spec.steps:
         tokens = calibration_rows(lm, calibration, step, seed)
         fact: dict[str, Any] = {"step": str(step)}
@@ -125,7 +134,7 @@ def _apply(
             fact["calibration"] = "given" if calibration is not None else f"shipped text, seed {seed}"
             fact["calibration_tokens"] = list(tokens.shape)
         if isinstance(step, Drop):
-            chosen = choose_sublayers(lm, step, tokens, seed, gone=tuple(parts))
+            chosen = choose_sublayers(lm, step, tokens, seed, tuple(parts), memory, done)
             stack.enter_context(dropped(found, chosen.parts))
             parts += chosen.parts
             fact["dropped"] = [str(part) for part in chosen.parts]
@@ -133,5 +142,7 @@ def _apply(
             fact |= quantise(found, step, keep)
         else:
             fact |= sparsify(found, step, tokens, keep)
+        if not isinstance(step, Drop):
+            done = done.and_weights(step, tokens, parts)
         facts.append(fact)
     return Applied(spec, tuple(parts), tuple(facts))

@@ -9,25 +9,23 @@ alone is dropped; ``greedy`` drops one part at a time, each time the one that le
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax, normalize
 
 from real.models.load import LanguageModel
 from real.progress import track
-from real.pruning.spec import Drop, Spec, SpecError, Target, parse_spec
+from real.pruning.spec import Drop, Spec, SpecError, Step, Target, parse_spec
 from real.structure.anatomy import Anatomy
 from real.structure.drop import dropped
 from real.structure.part import Part, PartKind
-from real.structure.recognise import anatomy
 from real.structure.stream import stream
-from real.text.passes import final_hidden, head_logits, row_chunks
+from real.text.passes import final_hidden, head_logits, row_chunks, token_rows
 
-BATCH_TOKENS = 2048
 KINDS_OF: dict[Target, tuple[PartKind, ...]] = {
     "attn": ("attn",),
     "mlp": ("mlp",),
@@ -53,12 +51,50 @@ class Sublayers:
         return tuple(part.layer for part in self.parts)
 
 
+class Divergence(NamedTuple):
+    """What dropping one part costs: mean KL(dense || pruned) in nats and mean TV over calibration tokens."""
+
+    kl: float
+    tv: float
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done to the weights of a dense model before its parts are scored."""
+
+    steps: tuple[tuple[Step, bytes, tuple[Part, ...]], ...] = ()
+
+    def and_weights(self, step: Step, tokens: Tensor | None, gone: Collection[Part]) -> Done:
+        """Then ``step``, calibrated with ``tokens``, with the parts ``gone`` missing."""
+        return Done((*self.steps, (step, b"" if tokens is None else _content(tokens), tuple(gone))))
+
+
+Key = tuple[Done, frozenset[Part], bytes]
+
+
+@dataclass
+class Memory:
+    """Scores of the parts of *one* dense model, so that several specs measure each of them once.
+
+    Kept by what was done to the weights, by the parts that are gone and by the calibration tokens.
+    """
+
+    cosines: dict[Key, dict[Part, float]] = field(default_factory=dict)
+    divergences: dict[Key, dict[Part, Divergence]] = field(default_factory=dict)
+
+
+def _content(tokens: Tensor) -> bytes:
+    return repr(tuple(tokens.shape)).encode() + tokens.cpu().numpy().tobytes()
+
+
 def choose_sublayers(
     lm: LanguageModel,
     spec: str | Spec | Drop,
     calibration: Tensor | None = None,
     seed: int = 0,
     gone: Collection[Part] = (),
+    memory: Memory | None = None,
+    done: Done = Done(),
 ) -> Sublayers:
     """Choose what a ``Drop`` step drops.
 
@@ -70,6 +106,8 @@ def choose_sublayers(
         Only ``random`` uses it.
     gone:
         Parts dropped before this step: the model runs without them and they are no candidates.
+    memory, done:
+        Scores measured before, to be used and added to; and what was done to the weights since.
 
     Raises
     ------
@@ -77,8 +115,7 @@ def choose_sublayers(
         More parts asked for than there are, or an index beyond the last layer.
     """
     step = _single_drop(spec)
-    found = anatomy(lm.model)
-    candidates = _candidates(found, step, gone)
+    candidates = _candidates(lm.anatomy, step, gone)
     if step.layers is not None:
         return Sublayers(tuple(candidates))
     if step.target == "random":
@@ -88,13 +125,14 @@ def choose_sublayers(
         return Sublayers(())
     if calibration is None:
         raise ValueError(f"calibration: spec {str(step)!r} needs token ids (N, T) to choose by, got None")
+    known = _Known(lm, calibration, Memory() if memory is None else memory, done)
     if step.criterion == "greedy":
-        return _greedy(lm, candidates, step.count, calibration, gone)
+        return _greedy(known, candidates, step.count, gone)
     if step.criterion == "cosine":
-        with dropped(found, gone):
-            scores = cosine_distances(lm, calibration, candidates)
+        scores = known.cosines(candidates, gone)
     else:
-        scores = divergences(lm, calibration, candidates, step.criterion, gone)
+        measured = known.divergences(candidates, gone)
+        scores = {part: getattr(measured[part], step.criterion) for part in candidates}
     order = sorted(candidates, key=lambda part: (scores[part], part))
     return Sublayers(tuple(order[: step.count]), scores)
 
@@ -132,39 +170,39 @@ def _candidates(found: Anatomy, step: Drop, gone: Collection[Part]) -> list[Part
     return every
 
 
-def _batches(tokens: Tensor) -> Iterator[Tensor]:
-    yield from torch.split(tokens, max(1, BATCH_TOKENS // tokens.shape[1]))
+@dataclass(frozen=True)
+class _Known:
+    """A model on its calibration tokens, and what is known of its parts."""
+
+    lm: LanguageModel
+    tokens: Tensor
+    memory: Memory
+    done: Done
+
+    def cosines(self, parts: Sequence[Part], gone: Collection[Part]) -> dict[Part, float]:
+        key = (self.done, frozenset(gone), _content(self.tokens))
+        if key not in self.memory.cosines:
+            with dropped(self.lm.anatomy, gone):
+                self.memory.cosines[key] = cosine_distances(self.lm, self.tokens)
+        return {part: self.memory.cosines[key][part] for part in parts}
+
+    def divergences(self, parts: Sequence[Part], gone: Collection[Part]) -> dict[Part, Divergence]:
+        key = (self.done, frozenset(gone), _content(self.tokens))
+        known = self.memory.divergences.setdefault(key, {})
+        known |= divergences(self.lm, self.tokens, [part for part in parts if part not in known], gone)
+        return known
 
 
-def cosine_distances(lm: LanguageModel, tokens: Tensor, parts: Sequence[Part]) -> dict[Part, float]:
+def cosine_distances(lm: LanguageModel, tokens: Tensor) -> dict[Part, float]:
     """Mean over tokens of 1 - cos(residual stream with, without the part), the paper's criterion.
 
-    Every part is judged in the dense context, all parts by one forward pass, which is remembered for as long
-    as the model lives and its weights stay as they are.
+    Every part is judged in the context of the model as it is, all parts by one forward pass.
     """
-    known = _similarities.setdefault(lm.model, {})
-    key = _fingerprint(lm, tokens)
-    if key not in known:
-        known[key] = _all_cosine_distances(lm, tokens)
-    return {part: known[key][part] for part in parts}
-
-
-_similarities: WeakKeyDictionary[nn.Module, dict[int, dict[Part, float]]] = WeakKeyDictionary()
-
-
-def _fingerprint(lm: LanguageModel, tokens: Tensor) -> int:
-    """Changes with the tokens, with every write into a weight, and with every hook (a dropped sublayer)."""
-    versions = tuple(parameter._version for parameter in lm.model.parameters())
-    watched = tuple(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in lm.model.modules())
-    return hash((tuple(tokens.flatten().tolist()), tokens.shape, versions, watched))
-
-
-def _all_cosine_distances(lm: LanguageModel, tokens: Tensor) -> dict[Part, float]:
-    found = anatomy(lm.model)
+    found = lm.anatomy
     sums: dict[Part, float] = defaultdict(float)
-    for batch in track(list(_batches(tokens)), "similarities"):
+    for batch in track(torch.split(tokens, token_rows(tokens)), "similarities"):
         seen = stream(found, batch.to(lm.device))
-        ends = {Part(p.sublayer.layer, p.sublayer.kind): (p.dense, p.dropped) for p in seen.pairs}
+        ends = {pair.sublayer.part: (pair.dense, pair.dropped) for pair in seen.pairs}
         ends |= {Part(i, "block"): (seen.inputs[i + 1], seen.inputs[i]) for i in range(len(found.layers))}
         for part, (dense, without) in ends.items():
             sums[part] += float(_cosine_distance(seen.points[dense], seen.points[without]).sum())
@@ -178,58 +216,43 @@ def _cosine_distance(x: Tensor, y: Tensor) -> Tensor:
 
 
 def divergences(
-    lm: LanguageModel, tokens: Tensor, parts: Sequence[Part], criterion: str, gone: Collection[Part] = ()
-) -> dict[Part, float]:
-    """Mean over tokens of KL(dense || pruned) in nats, or of TV, for each part dropped beside ``gone``.
-
-    One pass for each part gives both; they are remembered like the cosines.
-    """
-    every = _measured.setdefault(lm.model, {})
-    known = every.setdefault((_fingerprint(lm, tokens), frozenset(gone)), {})
-    missing = [part for part in parts if part not in known]
-    if missing:
-        found, dense = anatomy(lm.model), _states(lm, tokens)
-        for part in track(missing, "measured divergences"):
-            with dropped(found, [*gone, part], verify=False):
-                known[part] = _mean_divergences(lm, dense, _states(lm, tokens))
-    return {part: known[part][criterion] for part in parts}
-
-
-_measured: WeakKeyDictionary[nn.Module, dict[tuple[int, frozenset[Part]], dict[Part, dict[str, float]]]] = (
-    WeakKeyDictionary()
-)
+    lm: LanguageModel, tokens: Tensor, parts: Sequence[Part], gone: Collection[Part] = ()
+) -> dict[Part, Divergence]:
+    """KL and TV from the model as it is to the one without each part beside ``gone``: one pass for each."""
+    if not parts:
+        return {}
+    dense, found = _states(lm, tokens), {}
+    for part in track(parts, "measured divergences"):
+        with dropped(lm.anatomy, [*gone, part], verify=False):
+            found[part] = _mean_divergence(lm, dense, _states(lm, tokens))
+    return found
 
 
 def _states(lm: LanguageModel, tokens: Tensor) -> Tensor:
     """Head inputs of all tokens, ``(N * T, d)``."""
-    per_batch = max(1, BATCH_TOKENS // tokens.shape[1])
-    return final_hidden(lm, tokens, per_batch).flatten(0, 1)
+    return final_hidden(lm, tokens, token_rows(tokens)).flatten(0, 1)
 
 
-def _mean_divergences(lm: LanguageModel, dense: Tensor, without: Tensor) -> dict[str, float]:
+def _mean_divergence(lm: LanguageModel, dense: Tensor, without: Tensor) -> Divergence:
     """A ranking needs no careful arithmetic: plain float32 log-probabilities, sums in float64."""
-    head = anatomy(lm.model).head
-    assert head is not None
-    totals = {"kl": 0.0, "tv": 0.0}
-    for rows in row_chunks(len(dense), head.vocabulary):
+    kl_total = tv_total = 0.0
+    for rows in row_chunks(len(dense), lm.anatomy.need_head().vocabulary):
         log_p, log_q = (log_softmax(head_logits(lm, h[rows]).float(), -1) for h in (dense, without))
         kl = kl_div(log_q, log_p, log_target=True, reduction="none").sum(-1)
         tv = (log_p.exp() - log_q.exp()).abs().sum(-1) / 2
-        totals["kl"] += float(kl.double().sum())
-        totals["tv"] += float(tv.double().sum())
-    return {criterion: total / len(dense) for criterion, total in totals.items()}
+        kl_total += float(kl.double().sum())
+        tv_total += float(tv.double().sum())
+    return Divergence(kl_total / len(dense), tv_total / len(dense))
 
 
-def _greedy(
-    lm: LanguageModel, candidates: list[Part], count: int, tokens: Tensor, gone: Collection[Part]
-) -> Sublayers:
+def _greedy(known: _Known, candidates: list[Part], count: int, gone: Collection[Part]) -> Sublayers:
     """One part at a time, each time the one whose loss beside the earlier ones costs the least mean KL."""
     chosen: list[Part] = []
     scores: dict[Part, float] = {}
     while len(chosen) < count:
         left = [part for part in candidates if part not in chosen]
-        costs = divergences(lm, tokens, left, "kl", [*gone, *chosen])
-        best = min(left, key=lambda part: (costs[part], part))
+        costs = known.divergences(left, [*gone, *chosen])
+        best = min(left, key=lambda part: (costs[part].kl, part))
         chosen.append(best)
-        scores[best] = costs[best]
+        scores[best] = costs[best].kl
     return Sublayers(tuple(chosen), scores)

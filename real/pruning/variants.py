@@ -9,6 +9,8 @@ from pathlib import Path
 from real.models.load import LanguageModel, load
 from real.pruning.apply import pruned
 from real.pruning.calibration import Calibration
+from real.pruning.choose import Memory
+from real.pruning.spec import Spec
 
 
 class MismatchError(ValueError):
@@ -21,20 +23,24 @@ def names_checkpoint(variant: str) -> bool:
 
 
 @contextmanager
-def variant(lm: LanguageModel, name: str, calibration: Calibration = None) -> Iterator[LanguageModel]:
+def variant(
+    lm: LanguageModel, name: str | Spec, calibration: Calibration = None, memory: Memory | None = None
+) -> Iterator[LanguageModel]:
     """Yield the model that ``name`` stands for: ``lm`` pruned in place until the block ends, or a loaded one.
+
+    ``calibration`` and ``memory`` as in :func:`real.pruned`.
 
     Raises
     ------
     MismatchError
         The loaded model has another vocabulary or tokenizer.
     """
-    if names_checkpoint(name):
+    if isinstance(name, str) and names_checkpoint(name):
         other = load(name, device=str(lm.device))
         check_comparable(lm, other)
         yield other
     else:
-        with pruned(lm, name, calibration):
+        with pruned(lm, name, calibration, memory=memory):
             yield lm
 
 

@@ -16,6 +16,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from real.structure.head import Head
+from real.structure.part import Part
 
 Kind = Literal["attn", "mlp"]
 KINDS: tuple[Kind, ...] = ("attn", "mlp")
@@ -44,8 +45,13 @@ class Sublayer:
     names: tuple[str, ...]
     stream_norm: nn.Module | None = None  # applied to stream + contribution (post-norm layers only)
 
+    @property
+    def part(self) -> Part:
+        """The sublayer as something that can be dropped."""
+        return Part(self.layer, self.kind)
+
     def __str__(self) -> str:
-        return f"{self.kind}:[{self.layer}]"
+        return str(self.part)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,8 @@ class Layer:
     """One block: residual stream in, residual stream out.
 
     ``middle`` is the first module whose *input* is the pre-MLP residual point (None in parallel and post-norm
-    layers, whose pre-MLP point is the layer's input and the first stream norm's output).
+    layers, whose pre-MLP point is the layer's input and the first stream norm's output). ``why``: one
+    sentence on why no sublayers were found.
     """
 
     index: int
@@ -63,6 +70,7 @@ class Layer:
     attention: Sublayer | None
     mlp: Sublayer | None
     middle: nn.Module | None
+    why: str | None = None
 
     @property
     def sublayers(self) -> list[Sublayer]:
@@ -75,12 +83,35 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Overrides:
+    """Names that a user gives where the search fails.
+
+    layers: dotted name of the list of layers inside the model. attention, mlp: names of the modules inside
+    one layer.
+    """
+
+    layers: str | None = None
+    attention: str | None = None
+    mlp: tuple[str, ...] | None = None
+
+
+NO_OVERRIDES = Overrides()
+
+
+@dataclass(frozen=True)
 class Anatomy:
-    """The parts of one model. ``head`` is None for an encoder without logits."""
+    """The parts of one model, as found with ``overrides``.
+
+    What was not found is empty (``layers``) or None (``head``: an encoder without logits has none), and
+    ``no_layers`` and ``no_head`` say why in one sentence; everything else can be used all the same.
+    """
 
     model: nn.Module
     layers: tuple[Layer, ...]
     head: Head | None
+    overrides: Overrides = NO_OVERRIDES
+    no_layers: str | None = None
+    no_head: str | None = None
 
     @property
     def final_norm(self) -> tuple[nn.Module, ...]:
@@ -95,6 +126,7 @@ class Anatomy:
         AnatomyError
             The model has no sublayer of one of the kinds.
         """
+        self.need_layers()
         for kind in kinds:
             if all(layer.sublayer(kind) is None for layer in self.layers):
                 raise AnatomyError(self._without(kind))
@@ -103,20 +135,46 @@ class Anatomy:
 
     def sublayer(self, kind: Kind, index: int) -> Sublayer:
         """One sublayer by kind and layer index."""
-        found = self.layers[index].sublayer(kind)
+        found = self.need_layers()[index].sublayer(kind)
         if found is None:
             raise AnatomyError(self._without(kind, index))
         return found
 
     def logits_from_hidden(self, hidden: Tensor, final_norm: bool = True) -> Tensor:
         """Logits ``(..., V)`` of residual vectors ``(..., d)`` by the model's own norm, head and soft cap."""
+        return self.need_head().logits(hidden, final_norm)
+
+    def need_head(self) -> Head:
+        """The head.
+
+        Raises
+        ------
+        AnatomyError
+            There is none (an encoder), or none that could be told apart.
+        """
         if self.head is None:
-            raise AnatomyError(f"{type(self.model).__name__} has no language-model head, so no logits")
-        return self.head.logits(hidden, final_norm)
+            name = type(self.model).__name__
+            raise AnatomyError(self.no_head or f"{name} has no language-model head, so no logits")
+        return self.head
+
+    def need_layers(self) -> tuple[Layer, ...]:
+        """The layers.
+
+        Raises
+        ------
+        AnatomyError
+            No list of layers was found.
+        """
+        if self.no_layers is not None:
+            raise AnatomyError(self.no_layers)
+        return self.layers
 
     def _without(self, kind: Kind, index: int | None = None) -> str:
         part = "attention" if kind == "attn" else "MLP"
         where = "" if index is None else f" in layer {index}"
+        reasons = [layer.why for layer in self.layers if layer.why and index in (None, layer.index)]
+        if reasons:
+            return f"{reasons[0]}; whole layers can still be dropped with 'block:k'"
         return (
             f"{type(self.model).__name__} has no {part} sublayer{where}: its layers are not made of an "
             "attention and an MLP part; whole layers can still be dropped with 'block:k'"

@@ -31,7 +31,6 @@ from real.structure.probe import (
     same,
     zero_output,
 )
-from real.structure.recognise import forget
 from real.structure.stream import stream
 
 
@@ -128,6 +127,8 @@ def check_dropped(anatomy: Anatomy, parts: Collection[Part]) -> None:
 def drop_for_good(anatomy: Anatomy, parts: Collection[Part]) -> None:
     """Zero the writers of dropped sublayers and remove dropped blocks; the model stays an ordinary one.
 
+    ``anatomy`` describes the model before; examine it afresh where blocks are gone.
+
     Raises
     ------
     DropError
@@ -144,7 +145,6 @@ def drop_for_good(anatomy: Anatomy, parts: Collection[Part]) -> None:
                     parameter.zero_()
     if blocks:
         remove_layers(anatomy, blocks)
-        forget(model)
     found = record(model, tokens)[-1].output
     if expected is None or found is None or not same(expected, found):
         raise DropError(

@@ -15,6 +15,10 @@ from torch import Tensor, nn
 from real.structure.probe import Call, forwards_replaced, no_cache, probe_tokens, rows, same
 
 
+class HeadError(ValueError):
+    """The way from the last residual point to the logits could not be found or reproduced."""
+
+
 @dataclass(frozen=True)
 class Head:
     """What turns the last residual point into logits.
@@ -65,7 +69,7 @@ def find_head(model: nn.Module, calls: list[Call], layers: list[nn.Module]) -> H
 
     Raises
     ------
-    ValueError
+    HeadError
         The logits rebuilt from the last residual point are not the model's logits.
     """
     embedding = model.get_output_embeddings()  # type: ignore[operator]
@@ -108,7 +112,7 @@ def _check(head: Head, residual: Tensor | None, logits: Tensor | None) -> None:
     assert residual is not None
     assert logits is not None
     if not same(head.logits(residual), logits):
-        raise ValueError(
+        raise HeadError(
             f"the head of {type(head.model).__name__} could not be reproduced: logits rebuilt from the last "
             "residual point differ from the model's own"
         )

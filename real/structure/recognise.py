@@ -13,16 +13,13 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from real.structure.anatomy import Anatomy, AnatomyError, Layer, Residual, Sublayer
-from real.structure.head import find_head
+from real.structure.anatomy import NO_OVERRIDES, Anatomy, AnatomyError, Layer, Overrides, Residual, Sublayer
+from real.structure.head import HeadError, find_head
 from real.structure.probe import Call, position_mixers, probe_tokens, record, same
 from real.structure.sketch import Sketch, has_matrix, sketch_layer
 
 # Relative rounding allowance when a sum of three terms is compared with the model's own sum in another order.
 SUM_ALLOWANCE = 64
-
-# Kept in the model's own dictionary: it dies with the model, and a deep copy takes a copy of it along.
-_REMEMBERED = "_softmax_drift_anatomy"
 
 
 def anatomy(
@@ -45,41 +42,73 @@ def anatomy(
     Raises
     ------
     AnatomyError
-        One sentence that says what was not found and which override would help.
+        One sentence that says that no layers were found, or which override names no part.
     """
-    given = layers is not None or attention is not None or mlp is not None
-    if not given and _REMEMBERED in model.__dict__:
-        known: Anatomy = model.__dict__[_REMEMBERED]
-        return known
+    names = (mlp,) if isinstance(mlp, str) else mlp
+    found = examine(model, Overrides(layers, attention, None if names is None else tuple(names)))
+    found.need_layers()
+    return found
+
+
+def examine(model: nn.Module, overrides: Overrides = NO_OVERRIDES) -> Anatomy:
+    """What :func:`anatomy` finds; where something cannot be told apart the result says so and why.
+
+    Raises
+    ------
+    AnatomyError
+        An override names a part that the model does not have.
+    """
     training = model.training
     model.eval()
     try:
         with torch.inference_mode(False):  # the search asks autograd
-            found = _examine(model, layers, attention, (mlp,) if isinstance(mlp, str) else mlp)
+            return _examine(model, overrides)
     finally:
         model.train(training)
-    model.__dict__[_REMEMBERED] = found
-    return found
 
 
-def forget(model: nn.Module) -> None:
-    """Examine ``model`` afresh the next time: its structure has changed."""
-    model.__dict__.pop(_REMEMBERED, None)
-
-
-def _examine(
-    model: nn.Module, layers: str | None, attention: str | None, mlp: Sequence[str] | None
-) -> Anatomy:
+def _examine(model: nn.Module, overrides: Overrides) -> Anatomy:
     tokens = probe_tokens(model)
     calls = record(model, tokens)
-    blocks, prefix = _find_layers(model, calls, layers)
-    head = find_head(model, calls, blocks)
+    blocks, prefix = _find_layers(model, calls, overrides.layers)
+    if not blocks:
+        why = (
+            f"no list of layers found in {type(model).__name__}; pass layers='dotted.name' "
+            f"(lists in the model: {', '.join(_lists(model)) or 'none'})"
+        )
+        return Anatomy(model, (), None, overrides, no_layers=why, no_head=why)
+    head, no_head = None, None
+    try:
+        head = find_head(model, calls, blocks)
+    except HeadError as error:
+        no_head = str(error)
+    try:
+        layers = _describe(model, tokens, calls, blocks, prefix, overrides)
+    except _NotApartError as error:
+        layers = tuple(
+            Layer(i, f"{prefix}.{i}", block, None, None, None, None, why=str(error))
+            for i, block in enumerate(blocks)
+        )
+    return Anatomy(model, layers, head, overrides, no_head=no_head)
+
+
+class _NotApartError(AnatomyError):
+    """The sublayers of a model cannot be told apart; its layers as a whole can still be used."""
+
+
+def _describe(
+    model: nn.Module,
+    tokens: Tensor,
+    calls: list[Call],
+    blocks: list[nn.Module],
+    prefix: str,
+    overrides: Overrides,
+) -> tuple[Layer, ...]:
     candidates = [child for block in blocks for child in block.children()]
-    mixers = position_mixers(model, tokens, candidates) if attention is None else set()
-    sketches = [sketch_layer(i, block, calls, mixers, attention, mlp) for i, block in enumerate(blocks)]
+    mixers = position_mixers(model, tokens, candidates) if overrides.attention is None else set()
+    sketches = [sketch_layer(i, block, calls, mixers, overrides) for i, block in enumerate(blocks)]
     settled = _Residuals(model, tokens, sketches, blocks)
-    found = tuple(settled.layer(i, f"{prefix}.{i}") for i in range(len(blocks)))
-    return Anatomy(model, found, head)
+    return tuple(settled.layer(i, f"{prefix}.{i}") for i in range(len(blocks)))
 
 
 def _find_layers(model: nn.Module, calls: list[Call], name: str | None) -> tuple[list[nn.Module], str]:
@@ -99,7 +128,7 @@ def _find_layers(model: nn.Module, calls: list[Call], name: str | None) -> tuple
             len(shapes) == 1 and positions == sorted(positions) and all(r.output is not None for r in records)
         )
 
-    lists = {n: m for n, m in model.named_modules() if isinstance(m, nn.ModuleList)}
+    lists = _lists(model)
     if name is not None:
         chosen = lists.get(name)
         if chosen is None or not is_stack(chosen):
@@ -109,12 +138,13 @@ def _find_layers(model: nn.Module, calls: list[Call], name: str | None) -> tuple
         return list(chosen), name
     stacks = {n: m for n, m in lists.items() if is_stack(m)}
     if not stacks:
-        raise AnatomyError(
-            f"no list of layers found in {type(model).__name__}; pass layers='dotted.name' "
-            f"(lists in the model: {', '.join(lists) or 'none'})"
-        )
+        return [], ""
     best = max(stacks, key=lambda n: sum(p.numel() for p in stacks[n].parameters()))
     return list(stacks[best]), best
+
+
+def _lists(model: nn.Module) -> dict[str, nn.ModuleList]:
+    return {name: module for name, module in model.named_modules() if isinstance(module, nn.ModuleList)}
 
 
 class _Residuals:
@@ -138,7 +168,7 @@ class _Residuals:
         self._no_mlp = self._run([], self.mlp_writers)
         streams = [self._dense[block] for block in blocks]
         if any(not same(_gives(one), _enters(two)) for one, two in pairwise(streams)):
-            raise AnatomyError(
+            raise _NotApartError(
                 f"{type(model).__name__} changes the residual stream between its layers: no part explains it"
             )
 
@@ -215,7 +245,7 @@ class _Residuals:
         if norms and (not unchanged or all(any(True for _ in norm.parameters()) for norm in norms)):
             return Residual.POST_NORM, None, norms
         if not unchanged:
-            raise AnatomyError(
+            raise _NotApartError(
                 f"layer {index} of {type(self._model).__name__} changes the residual stream by more than "
                 "its attention and MLP add; name them with anatomy(model, attention=..., mlp=...)"
             )
@@ -228,7 +258,7 @@ class _Residuals:
             return Residual.SEQUENTIAL, readers[0], (None, None)
         if self._is_parallel(index):
             return Residual.PARALLEL, None, (None, None)
-        raise AnatomyError(
+        raise _NotApartError(
             f"layer {index} ({type(block).__name__}): the pre-MLP residual point was not found"
         )
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
-from real.structure.anatomy import AnatomyError
+from real.structure.anatomy import AnatomyError, Overrides
 from real.structure.probe import Call
 
 
@@ -26,11 +25,11 @@ def sketch_layer(
     block: nn.Module,
     calls: list[Call],
     mixers: set[nn.Module],
-    attention: str | None,
-    mlp: Sequence[str] | None,
+    overrides: Overrides,
 ) -> Sketch:
     """Split a layer's children into attention (mixes positions), MLP (other weights) and norms."""
     children = dict(block.named_children())
+    attention, mlp = overrides.attention, overrides.mlp
     for name in (*([attention] if attention else []), *(mlp or ())):
         if name not in children:
             raise AnatomyError(f"layer {index} has no module {name!r}; it has: {', '.join(children)}")

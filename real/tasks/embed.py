@@ -14,12 +14,11 @@ from torch.nn.functional import normalize
 
 from real.models.load import LanguageModel
 from real.structure.probe import no_cache
-from real.structure.recognise import anatomy
 
 
 def embed(lm: LanguageModel, texts: Sequence[str], max_tokens: int = 128, batch_size: int = 32) -> Tensor:
     """Mean-pooled vectors ``(len(texts), d)``, float32, not yet centred."""
-    head = anatomy(lm.model).head
+    head = lm.anatomy.head
     backbone = lm.model if head is None else head.backbone
     ids = [lm.tokenizer(text, truncation=True, max_length=max_tokens).input_ids for text in texts]
     order = sorted(range(len(ids)), key=lambda index: len(ids[index]))

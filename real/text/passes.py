@@ -11,9 +11,9 @@ from torch import Tensor
 
 from real.models.load import LanguageModel
 from real.structure.probe import no_cache
-from real.structure.recognise import anatomy
 
 _LOGITS_AT_ONCE = 1 << 26  # elements: 256 MiB in float32
+_TOKENS_AT_ONCE = 2048
 
 
 def final_hidden(lm: LanguageModel, tokens: Tensor, batch_size: int = 16) -> Tensor:
@@ -28,12 +28,20 @@ def final_hidden(lm: LanguageModel, tokens: Tensor, batch_size: int = 16) -> Ten
     return torch.cat(hidden)
 
 
-def read(lm: LanguageModel, tokens: Tensor) -> Any:
-    """The cache after a text ``(L,)``; None for no text and for models whose cache serves one text only."""
-    if not len(tokens):
-        return None
+def read(lm: LanguageModel, tokens: Tensor, memory: Any = None) -> Any:
+    """The cache after a text ``(L,)``; None for no text and for models whose cache serves one text only.
+
+    ``memory`` is the cache after the text's beginning, which is not read again.
+    """
+    known = 0 if memory is None else int(memory.get_seq_length())
+    if len(tokens) == known:
+        return memory
     with torch.inference_mode():
-        output = _backbone(lm)(input_ids=tokens.unsqueeze(0).to(lm.device), use_cache=True)
+        output = _backbone(lm)(
+            input_ids=tokens[known:].unsqueeze(0).to(lm.device),
+            past_key_values=copy.deepcopy(memory),  # a pass writes into its cache
+            use_cache=True,
+        )
     cache = getattr(output, "past_key_values", None)
     return cache if hasattr(cache, "batch_repeat_interleave") else None
 
@@ -51,17 +59,18 @@ def hidden_after(lm: LanguageModel, memory: Any, tokens: Tensor) -> Tensor:
 
 
 def _backbone(lm: LanguageModel) -> torch.nn.Module:
-    head = anatomy(lm.model).head
-    if head is None:
-        raise ValueError(f"{lm.name} has no language-model head, so no next-token probabilities")
-    return head.backbone
+    return lm.anatomy.need_head().backbone
 
 
 def head_logits(lm: LanguageModel, hidden: Tensor) -> Tensor:
     """Logits ``(..., V)`` of head inputs ``(..., d)``."""
-    found = anatomy(lm.model)
     with torch.inference_mode():
-        return found.logits_from_hidden(hidden, final_norm=False)
+        return lm.anatomy.logits_from_hidden(hidden, final_norm=False)
+
+
+def token_rows(tokens: Tensor) -> int:
+    """How many rows of tokens ``(N, T)`` go through a model at once."""
+    return max(1, _TOKENS_AT_ONCE // tokens.shape[1])
 
 
 def row_chunks(count: int, vocabulary: int) -> Iterator[slice]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from real.models.load import LanguageModel
 from real.pruning.calibration import Calibration
+from real.pruning.spec import Spec
 from real.pruning.variants import variant
 from real.text.passes import final_hidden, head_logits
 from real.text.prompting import encode_prompts
@@ -44,7 +45,7 @@ class FreeRunning:
 
 def free_running(
     lm: LanguageModel,
-    spec: str,
+    spec: str | Spec,
     prompt: str,
     steps: int,
     temperature: float = 1.0,
@@ -60,7 +61,7 @@ def free_running(
 
 def free_runs(
     lm: LanguageModel,
-    spec: str,
+    spec: str | Spec,
     prompts: Sequence[str],
     steps: int,
     temperature: float = 1.0,
@@ -88,7 +89,7 @@ def free_runs(
             own_logits = head_logits(other, own_hidden)
             direct_logits = head_logits(other, _step_hidden(other, dense)[:n])
             yield FreeRunning(
-                spec=spec,
+                spec=str(spec),
                 dense_tokens=dense.continuation(0),
                 pruned_tokens=own.continuation(0),
                 hidden=measure_vectors(dense_hidden[:n], own_hidden),

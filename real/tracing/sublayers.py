@@ -16,8 +16,8 @@ from real.models.load import LanguageModel
 from real.pruning.apply import pruned, unpruned
 from real.pruning.calibration import Calibration
 from real.pruning.spec import Drop, Spec, SpecError, parse_spec
-from real.structure.anatomy import KINDS, AnatomyError, Kind, Sublayer
-from real.structure.recognise import anatomy
+from real.structure.anatomy import KINDS, Kind, Sublayer
+from real.structure.part import Part
 from real.structure.stream import Stream, StreamPair, stream, substitute
 from real.text.passes import row_chunks
 from real.tracing.positions import chosen_positions
@@ -36,6 +36,9 @@ class SublayerTrace:
     layer: int
     hidden: VectorDrift
     logits: Drift
+
+    def __str__(self) -> str:
+        return str(Part(self.layer, self.kind))
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,9 @@ def sublayer_logits(
 
 
 def _seen(lm: LanguageModel, tokens: Tensor, kinds: Sequence[Kind], layers: Collection[int] | None) -> Stream:
-    found = anatomy(lm.model)
-    if found.head is None:
-        raise AnatomyError(f"{type(lm.model).__name__} has no language-model head, so no logits to trace")
-    found.sublayers(kinds)  # raises where the model has none
-    seen = stream(found, tokens.to(lm.device), tuple(kinds))
+    lm.anatomy.need_head()
+    lm.anatomy.sublayers(kinds)  # raises where the model has none
+    seen = stream(lm.anatomy, tokens.to(lm.device), tuple(kinds))
     if layers is not None:
         seen.pairs = [pair for pair in seen.pairs if pair.sublayer.layer in layers]
     return seen
@@ -126,7 +127,7 @@ def _substitute_pruned(
         raise SpecError(
             f"spec {str(spec)!r}: only weight pruning has a pruned version of a sublayer to compare"
         )
-    found = anatomy(lm.model)
+    found = lm.anatomy
     inputs = [seen.points[i] for i in seen.inputs]
     with pruned(lm, spec, calibration, seed) as applied:
         for kind in sorted({pair.sublayer.kind for pair in seen.pairs}):
@@ -146,9 +147,8 @@ def _hidden_drift(seen: Stream, pair: StreamPair, chosen: Tensor) -> VectorDrift
 
 def _logit_pairs(lm: LanguageModel, seen: Stream, chosen: Tensor, final_norm: bool) -> Iterator[LogitPair]:
     """Positions outside, sublayers inside: neighbours share a residual point, hence its logits."""
-    found = anatomy(lm.model)
-    assert found.head is not None
-    for rows in row_chunks(int(chosen.sum()), found.head.vocabulary):
+    found = lm.anatomy
+    for rows in row_chunks(int(chosen.sum()), found.need_head().vocabulary):
 
         def lens(index: int, rows: slice = rows) -> Tensor:
             return found.logits_from_hidden(_rows(seen, index, chosen)[rows], final_norm)

@@ -12,8 +12,6 @@ from real.models.load import LanguageModel
 from real.pruning.apply import pruned
 from real.pruning.calibration import Calibration
 from real.pruning.spec import Spec, parse_spec
-from real.structure.anatomy import AnatomyError
-from real.structure.recognise import anatomy
 from real.text.passes import final_hidden, head_logits, row_chunks
 from real.tracing.positions import chosen_positions, following_tokens, spread
 from theory import Drift, VectorDrift, measure, measure_vectors, token_log_probs
@@ -82,17 +80,10 @@ class _Compared:
 def _compare(
     lm: LanguageModel, states: tuple[Tensor, Tensor], following: Tensor, temperature: float
 ) -> Iterator[_Compared]:
-    for rows in row_chunks(len(following), _vocabulary(lm)):
+    for rows in row_chunks(len(following), lm.anatomy.need_head().vocabulary):
         dense, other = (head_logits(lm, state[rows]) for state in states)
         wanted = following[rows].to(dense.device)
         ratio = token_log_probs(other, wanted, temperature) - token_log_probs(dense, wanted, temperature)
         yield _Compared(
             measure(dense, other, temperature), ratio.cpu(), dense.argmax(-1).cpu(), other.argmax(-1).cpu()
         )
-
-
-def _vocabulary(lm: LanguageModel) -> int:
-    head = anatomy(lm.model).head
-    if head is None:
-        raise AnatomyError(f"{type(lm.model).__name__} has no language-model head, so no logits to trace")
-    return head.vocabulary

@@ -149,6 +149,7 @@ def family(name: str) -> PreTrainedModel:
     return spread_weights(AutoModelForCausalLM.from_config(CONFIGS[name][0]()))
 
 
+@cache
 def language_model(name: str) -> LanguageModel:
     """The family's model with a byte tokenizer."""
     return LanguageModel(family(name), byte_tokenizer(), name, {"name": name})

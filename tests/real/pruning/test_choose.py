@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+
 import pytest
 import torch
+from torch import nn
 
-import real.pruning.choose
 from real.pruning.apply import pruned
 from real.pruning.calibration import calibration_rows
-from real.pruning.choose import choose_sublayers, cosine_distances, divergences
+from real.pruning.choose import Memory, choose_sublayers, cosine_distances, divergences
 from real.pruning.spec import parse_spec
 from real.structure.drop import dropped
 from real.structure.part import Part
 from real.structure.recognise import anatomy
-from tests.real.families import LAYERS, TRANSFORMERS, language_model, some_tokens
+from tests.real.families import LAYERS, TRANSFORMERS, family, language_model, some_tokens
 
 TOKENS = some_tokens(rows=3, length=10)
 
@@ -33,7 +36,7 @@ def test_cosine_is_the_papers_mean_over_tokens() -> None:
         Part(1, "mlp"): cosine(caught[0].double(), states[2].double(), dim=-1),
         Part(1, "block"): cosine(states[1].double(), states[2].double(), dim=-1),
     }
-    scores = cosine_distances(lm, TOKENS, list(expected))
+    scores = cosine_distances(lm, TOKENS)
     for part, cosines in expected.items():
         assert scores[part] == pytest.approx(1 - float(cosines.mean()), rel=1e-6)
 
@@ -47,8 +50,8 @@ def test_divergences_against_torch_distributions(criterion: str) -> None:
             q = torch.distributions.Categorical(logits=lm.model(TOKENS).logits.double())
     kl = torch.distributions.kl_divergence(p, q).mean()
     tv = (p.probs - q.probs).abs().sum(-1).mean() / 2
-    expected = {"kl": kl, "tv": tv}[criterion]
-    assert divergences(lm, TOKENS, [part], criterion)[part] == pytest.approx(float(expected), rel=1e-4)
+    expected, found = {"kl": kl, "tv": tv}[criterion], divergences(lm, TOKENS, [part])[part]
+    assert getattr(found, criterion) == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_most_similar_go_first() -> None:
@@ -59,17 +62,46 @@ def test_most_similar_go_first() -> None:
     assert len(chosen.scores) == 2 * LAYERS
 
 
-def test_similarities_are_remembered_until_the_model_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    lm, parts = language_model("llama"), [Part(1, "attn"), Part(1, "mlp"), Part(2, "block")]
-    first = cosine_distances(lm, TOKENS, parts)
-    with monkeypatch.context() as patch:
-        patch.setattr(real.pruning.choose, "stream", lambda *_: pytest.fail("a second forward pass"))
-        assert cosine_distances(lm, TOKENS, parts) == first
-    with dropped(anatomy(lm.model), [Part(0, "attn")]):
-        assert cosine_distances(lm, TOKENS, parts) != first
-    with pruned(lm, "magnitude:50%"):
-        assert cosine_distances(lm, TOKENS, parts) != first
-    assert cosine_distances(lm, TOKENS, parts) == first
+def _passes(model: nn.Module) -> list[int]:
+    """Counts the forward passes of ``model`` from now on."""
+    count = [0]
+
+    def one_more(*_: object) -> None:
+        count[0] += 1
+
+    model.model.register_forward_pre_hook(one_more)
+    return count
+
+
+SPECS = [
+    "attn:1",
+    "attn:2",
+    "joint:2",
+    "block:1",
+    "attn:1@kl",
+    "attn:2@tv",
+    "joint:2@greedy",
+    "attn:[0]+mlp:2",
+]
+WITH_WEIGHTS = ["magnitude:50%+attn:1", "wanda:2:4+attn:1", "attn:1+magnitude:50%+mlp:1"]
+
+
+def test_scores_are_measured_once_and_never_for_another_model() -> None:
+    """With a memory the same parts go as without, after weights changed as well, in fewer passes."""
+    lm = dataclasses.replace(language_model("llama"), model=copy.deepcopy(family("llama")))
+    plain, kept, memory = [], [], Memory()
+    count = _passes(lm.model)
+    for spec in [*SPECS, *WITH_WEIGHTS]:
+        with pruned(lm, spec, TOKENS) as applied:
+            plain.append(applied.parts)
+    without, count[0] = count[0], 0
+    for spec in [*SPECS, *WITH_WEIGHTS]:
+        with pruned(lm, spec, TOKENS, memory=memory) as applied:
+            kept.append(applied.parts)
+    assert kept == plain
+    assert count[0] < without
+    weights = [key[0].steps for key in memory.cosines if key[0].steps]
+    assert len(weights) == len(set(weights)) == len(WITH_WEIGHTS)
 
 
 def test_greedy_takes_the_best_partner_not_the_best_alone() -> None:
@@ -78,7 +110,7 @@ def test_greedy_takes_the_best_partner_not_the_best_alone() -> None:
     chosen = choose_sublayers(lm, "mlp:2@greedy", TOKENS)
     first, second = chosen.parts
     others = [Part(i, "mlp") for i in range(LAYERS) if i != first.layer]
-    joint = divergences(lm, TOKENS, others, "kl", gone=[first])
+    joint = {part: cost.kl for part, cost in divergences(lm, TOKENS, others, gone=[first]).items()}
     assert min(joint, key=joint.__getitem__) == second
     assert chosen.scores[second] == pytest.approx(joint[second], rel=1e-6)
 

@@ -81,10 +81,11 @@ def test_cached_generation_equals_uncached(name: str, parts: list[Part]) -> None
         )
         return written[0].tolist()
 
-    with dropped(anatomy(model), parts):
+    found = anatomy(model)
+    with dropped(found, parts):
         by_hooks = generate(True)
         assert by_hooks == generate(False)
-        with products_skipped(anatomy(model), parts):
+        with products_skipped(found, parts):
             assert generate(True) == generate(False) == by_hooks
     model = copy.deepcopy(model)
     drop_for_good(anatomy(model), parts)

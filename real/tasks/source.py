@@ -1,0 +1,70 @@
+"""Questions whose answers can be judged, wherever they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from real.models.load import LanguageModel
+from real.tasks.items import task
+from real.text.prompting import encode_prompt
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question. prompt: all that the model reads. answers: right ones, any of them will do.
+
+    options: what may be chosen, for a question that asks for no text; the right one is ``answers[0]``.
+    """
+
+    prompt: str
+    answers: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskSource:
+    """A task. stops: strings that end an answer. lead: what stands between prompt and answer.
+
+    horizon: most tokens of an answer. chat: the prompt is one turn of the chat template, where there is one.
+    per_character: options are compared by their log-probability per character.
+    """
+
+    name: str
+    questions: tuple[Asked, ...]
+    stops: tuple[str, ...] = ("\n",)
+    lead: str = " "
+    horizon: int = 16
+    chat: bool = False
+    per_character: bool = False
+
+    def prompts(self, lm: LanguageModel) -> list[tuple[int, ...]]:
+        """Token ids of every prompt."""
+        encode = encode_prompt if self.chat else _plain
+        return [tuple(encode(lm, one.prompt)) for one in self.questions]
+
+
+def shipped(name: str, limit: int | None = None) -> TaskSource:
+    """The first ``limit`` questions of a task that ships with the package.
+
+    Raises
+    ------
+    UnknownNameError
+        No task has that name.
+    ValueError
+        Its answers are programs, so they are right or wrong only when run.
+    """
+    one = task(name)
+    if one.kind == "code":
+        raise ValueError(f"task {name!r} asks for programs: no list of right answers can be read off")
+    questions = []
+    for item in one.items[:limit]:
+        options = tuple(item["options"]) if one.kind == "choice" else ()
+        right = options[item["answer"]] if options else item["answer"]
+        questions.append(Asked(one.preamble + item["question"], (right,), options))
+    return TaskSource(
+        name, tuple(questions), one.stop, one.delimiter, one.max_tokens, per_character=one.normalised
+    )
+
+
+def _plain(lm: LanguageModel, text: str) -> list[int]:
+    return list(lm.tokenizer(text).input_ids)

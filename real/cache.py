@@ -10,13 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-
-def cache_folder() -> Path:
-    """``$SOFTMAX_DRIFT_CACHE``, else ``$XDG_CACHE_HOME/softmax-drift``, else ``~/.cache/softmax-drift``."""
-    if own := os.environ.get("SOFTMAX_DRIFT_CACHE"):
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "softmax-drift"
+from theory.files import cache_folder as cache_folder
 
 
 def complete_folder(folder: Path, build: Callable[[Path], None], is_complete: Callable[[Path], bool]) -> Path:

@@ -12,12 +12,13 @@ import pytest
 
 FLOORS = {
     "theory": (
-        {"names", "files", "validation", "entry", "formulas", "effects"},
+        {"names", "files", "validation", "formulas"},
+        {"terminal", "effects"},
         {"drift", "instances"},
         {"sequences", "certify", "proofs"},
         {"theorems"},
         {"statements"},
-        {"bounds"},
+        {"bounds", "command_output"},
         {"command_line"},
         {"__main__"},
     ),
@@ -28,7 +29,7 @@ FLOORS = {
         {"__main__"},
     ),
     "real": (
-        {"cache", "progress", "quiet", "structure"},
+        {"cache", "quiet", "structure"},
         {"models"},
         {"text"},
         {"pruning"},

@@ -27,7 +27,6 @@ from real.forecast.stepwise import (
     score_variant,
 )
 from real.models.load import LanguageModel
-from real.progress import track
 from real.pruning.calibration import Calibration
 from real.pruning.choose import Memory
 from real.pruning.variants import variant
@@ -38,6 +37,7 @@ from real.text.sample import Samples, sample
 from real.text.texts import passages, prompts
 from theory import Band, kl_terms, survival_weights_given_tv, tv_terms
 from theory.sequences.betting import betting_band
+from theory.terminal.console import track
 
 LEVEL = 0.9  # two-sided: each limit by itself is wrong with probability at most 0.05
 _PER_TOKEN_CAP = (

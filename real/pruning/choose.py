@@ -18,13 +18,13 @@ from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax, normalize
 
 from real.models.load import LanguageModel
-from real.progress import track
 from real.pruning.spec import Drop, Spec, SpecError, Step, Target, parse_spec
 from real.structure.anatomy import Anatomy
 from real.structure.drop import dropped
 from real.structure.part import Part, PartKind
 from real.structure.stream import stream
 from real.text.passes import final_hidden, head_logits, row_chunks, token_rows
+from theory.terminal.console import track
 
 KINDS_OF: dict[Target, tuple[PartKind, ...]] = {
     "attn": ("attn",),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from theory.names import UnknownNameError, lookup
@@ -181,3 +182,8 @@ def _sparsify(name: str, argument: str) -> Sparsify | None:
         n, m = int(group[1]), int(group[2])
         return Sparsify(method, NofM(n, m)) if 0 <= n <= m and m else None
     return None
+
+
+def names_checkpoint(variant: str) -> bool:
+    """Whether ``variant`` is a folder or hub id rather than a pruning spec."""
+    return "/" in variant or Path(variant).expanduser().is_dir()

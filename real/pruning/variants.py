@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from real.models.load import LanguageModel, load
 from real.pruning.apply import pruned
 from real.pruning.calibration import Calibration
 from real.pruning.choose import Memory
-from real.pruning.spec import Spec
+from real.pruning.spec import Spec, names_checkpoint
 
 
 class MismatchError(ValueError):
     """Two models whose outputs cannot be compared token by token."""
-
-
-def names_checkpoint(variant: str) -> bool:
-    """Whether ``variant`` is a folder or hub id rather than a pruning spec."""
-    return "/" in variant or Path(variant).expanduser().is_dir()
 
 
 @contextmanager

@@ -28,7 +28,6 @@ from scipy.stats import binomtest
 
 from real.cache import cache_folder
 from real.models.load import LanguageModel
-from real.progress import say, track
 from real.pruning.calibration import Calibration
 from real.pruning.choose import Memory
 from real.pruning.variants import variant
@@ -38,6 +37,7 @@ from real.tasks.retrieval import RETRIEVAL, retrieval_rows
 from real.tasks.sandbox import require_sandbox
 from real.text.texts import opening_tokens
 from theory.names import lookup
+from theory.terminal.console import say, track
 
 DENSE = "dense"
 _RESAMPLES = 2000

@@ -16,8 +16,8 @@ from torch import LongTensor, Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from real.models.load import LanguageModel
-from real.progress import track
 from real.text.prompting import encode_prompts
+from theory.terminal.console import track
 
 _DISTINCT_STREAMS = 1_000_003  # rows of one seed and rows of the next must not share generators
 

@@ -12,8 +12,8 @@ import pytest
 
 FLOORS = {
     "theory": (
-        {"names", "files", "validation", "formulas"},
-        {"terminal", "effects"},
+        {"arrays", "names", "files", "validation"},
+        {"formulas", "terminal", "effects"},
         {"drift", "instances"},
         {"sequences", "certify", "proofs"},
         {"theorems"},

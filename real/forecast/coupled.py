@@ -45,14 +45,14 @@ def identical_prefix(
 
 
 def _draw(dense: DensePass, rows: Tensor, coupling: Coupling, seed: int) -> _Draw:
-    heat = dense.samples.temperature
+    temperature = dense.samples.temperature
     if coupling == "greedy":
         return lambda logits, step, tokens: logits.argmax(-1) == tokens
     if coupling == "shared noise":
         generators = row_generators(dense.samples.seed, rows.tolist())
 
         def wins(logits: Tensor, step: int, tokens: Tensor) -> Tensor:
-            return (logits.float() / heat + gumbel_noise(logits, generators)).argmax(-1) == tokens
+            return (logits.float() / temperature + gumbel_noise(logits, generators)).argmax(-1) == tokens
 
         return wins
     log_prob = torch.zeros(len(dense.samples), dense.samples.horizon)
@@ -60,7 +60,7 @@ def _draw(dense: DensePass, rows: Tensor, coupling: Coupling, seed: int) -> _Dra
     chances = torch.rand(log_prob.shape, generator=torch.Generator().manual_seed(seed)).log()
 
     def accepted(logits: Tensor, step: int, tokens: Tensor) -> Tensor:
-        log_q = torch.log_softmax(logits.float() / heat, -1).gather(1, tokens.unsqueeze(1)).squeeze(1)
+        log_q = torch.log_softmax(logits.float() / temperature, -1).gather(1, tokens.unsqueeze(1)).squeeze(1)
         return log_q.cpu() - log_prob[rows, step] > chances[rows, step]
 
     return accepted

@@ -43,8 +43,8 @@ FLOORS = {
     "paper_figs": (
         {"page", "profiles", "style"},
         {"context", "explorer"},
-        {"figure", "measured"},
-        {"judging", "output"},
+        {"figure", "measured", "limits"},
+        {"judging", "kept", "output"},
         {"gallery", "drawing"},
         {"catalogue", "runner"},
         {"report"},

@@ -48,7 +48,7 @@ def record(
     from real.engines.recording import draw_record, score_record
     from real.forecast.text_drift import default_prompts
     from real.records import Decoding
-    from real.text.prompting import read_prompts
+    from real.text.files import read_prompts
 
     decoding = Decoding(temperature, top_k, top_p, min_p, repetition_penalty)
     if texts is not None and (decoding != Decoding() or samples != 1 or prompts is not None):

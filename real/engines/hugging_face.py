@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import torch
-from torch import LongTensor, Tensor, nn
+from torch import LongTensor, Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import LogitsProcessor
 
@@ -32,8 +32,7 @@ class HuggingFaceEngine:
         self.lm = lm
         self.name = lm.name
         self.description = f"transformers {facts.get('transformers')}, {facts.get('dtype', 'float32')}"
-        known = facts.get("sha256")
-        self.weights: str | None = str(known) if known else weights_sha256(lm.model)
+        self.weights: str | None = facts.get("sha256") or (facts.get("content") or lm.content)["weights"]
         self.tokenizer_sha256: str | None = tokenizer_hash(lm.tokenizer.get_vocab())
         self.context_length = lm.context_length
         self.vocabulary: int | None = lm.model.config.get_text_config().vocab_size
@@ -47,10 +46,11 @@ class HuggingFaceEngine:
     def draw(
         self, rows: Sequence[Row], new_tokens: int, decoding: Decoding, seed: int, top: int
     ) -> Iterator[RecordedText]:
-        # A penalty counts the tokens of a row, and padding would count: rows of their own then.
-        size = 1 if decoding.repetition_penalty != 1.0 else 2 * _BATCH
+        # A penalty counts the tokens of a row, and padding would count: then prompts of one length only.
+        alike = decoding.repetition_penalty != 1.0 or not self.lm.checks.padded
+        groups = groupby(rows, key=lambda row: len(row.prompt_ids) if alike else 0)
         stops = stop_tokens(self.lm)
-        for batch in batches(rows, size):
+        for batch in (batch for _, group in groups for batch in batches(group, 2 * _BATCH)):
             law = _Law(decoding)
             winner = _Winner(law, top)
             numbers = [row.number for row in batch]
@@ -80,17 +80,6 @@ class HuggingFaceEngine:
             for start in range(0, len(hidden), _HEAD_ROWS)
         ]
         return torch.cat(parts)
-
-
-def weights_sha256(model: nn.Module) -> str:
-    """SHA-256 over every parameter and buffer, by name."""
-    state = hashlib.sha256()
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    for name, tensor in sorted(tensors.items()):
-        state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        if tensor.numel():
-            state.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return state.hexdigest()
 
 
 class _Law(LogitsProcessor):

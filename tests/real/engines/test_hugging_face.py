@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from real.engines.engine import Row, log_law, score_texts, tokenizer_hash
-from real.engines.hugging_face import HuggingFaceEngine, weights_sha256
+from real.engines.hugging_face import HuggingFaceEngine
 from real.models.load import LanguageModel
 from real.records import Decoding, RecordedText
 from real.text.sample import sample
@@ -146,8 +146,9 @@ def test_texts_that_do_not_fit_are_named(tiny_lm: LanguageModel, text: RecordedT
 
 
 def test_other_weights_have_another_hash(tiny_lm: LanguageModel) -> None:
-    assert weights_sha256(tiny_lm.model) == weights_sha256(tiny_language_model().model)
-    assert weights_sha256(tiny_lm.model) != weights_sha256(tiny_language_model(seed=1).model)
+    same, other = tiny_language_model(), tiny_language_model(seed=1)
+    assert HuggingFaceEngine(tiny_lm).weights == HuggingFaceEngine(same).weights
+    assert HuggingFaceEngine(tiny_lm).weights != HuggingFaceEngine(other).weights
     named = replace(tiny_lm, provenance={"sha256": "cafe"})
     assert HuggingFaceEngine(named).weights == "cafe"
 

@@ -48,7 +48,7 @@ def test_both_engines_read_text_alike(shipped: GgufEngine, transformers: Hugging
 
 def test_the_same_weights_in_both_engines(shipped: GgufEngine, transformers: HuggingFaceEngine) -> None:
     """The noise floor: a long enough text to pass from one call of llama.cpp to the next."""
-    ids = transformers.lm.tokenizer(TEXT * 3).input_ids
+    ids = transformers.lm.tokenizer(TEXT * 4).input_ids
     assert len(ids) > 2 * 32
     one, two = (engine.score([text_of(ids)], Decoding(), 4) for engine in (transformers, shipped))
     first, second = next(iter(one)), next(iter(two))

@@ -32,7 +32,7 @@ def list_theorems() -> None:
 
 @app.command("show")
 def show_theorem(name: Annotated[str, typer.Argument(help="id or name of a theorem")]) -> None:
-    """Print one theorem: statement, hypotheses, formulas, derivation, witness, limit."""
+    """Print one theorem: file and line, statement, hypotheses, formulas, derivation, witness, limit."""
     from theory.command_output import theorem_page
     from theory.statements.catalogue import catalogue
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from theory.formulas.claims import Claim, Side
 from theory.formulas.formula import Formula
 from theory.formulas.symbols import readable
 from theory.proofs.step import Step
 from theory.statements.catalogue import Catalogue
+from theory.statements.places import place
 from theory.theorems.theorem import Status, Theorem
 from theory.theorems.verify import Record
 
@@ -43,14 +45,15 @@ def catalogue_table(catalogue: Catalogue) -> Table:
 
 
 def theorem_page(theorem: Theorem) -> Group:
-    """One theorem: statement, hypotheses, formulas, derivation, witness, limit."""
+    """One theorem: file and line, statement, hypotheses, formulas, derivation, witness, limit."""
     return Group(*_lines(theorem))
 
 
 def _lines(theorem: Theorem) -> Iterator[RenderableType]:
     colour = COLOURS[theorem.status]
     yield f"[bold]{theorem.id}  {escape(theorem.title)}[/bold]  [{colour}]{theorem.status}[/{colour}]"
-    yield f"{theorem.name}   source: {escape(theorem.source or 'this project')}\n"
+    yield f"{theorem.name}   source: {escape(theorem.source or 'this project')}"
+    yield Text(f"{place(theorem.id)}\n", no_wrap=True, overflow="ignore")
     yield escape(theorem.statement) + "\n"
     for hypothesis in theorem.hypotheses:
         yield f"  hypothesis  {escape(hypothesis)}"

@@ -37,7 +37,7 @@ def forecast(
     from real.forecast.text_drift import default_prompts, reference
     from real.forecast.text_drift import forecast as forecasts
     from real.models.load import load
-    from real.text.prompting import read_prompts
+    from real.text.files import read_prompts
 
     texts = read_prompts(prompts) if prompts else default_prompts()
     lm = load(model, device, dtype)

@@ -24,7 +24,7 @@ from sim.attacks.worlds.world import with_range
 from sim.exact import TOLERANCE, ExactDraw, exact_tightness
 from sim.logits.base import log_uniform
 from sim.logits.witnesses import embed, logit_witnesses, witness_pair
-from sim.reducers import Array
+from theory.arrays import Array
 from theory.bounds.check import claims_on_drift
 from theory.drift.measure import measure
 from theory.formulas.claims import Claim

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding
+from paper_figs.figure import Claim, Figure, Finding, Verdict, Whose
 from paper_figs.judging import count_passed
 from paper_figs.style import BLUE, GREY, VERMILION, legend_above, letter, panels
 
@@ -53,18 +53,33 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
     )
 
 
+def _losses(frame: pd.DataFrame) -> pd.DataFrame:
+    """Loss of accuracy of both tasks, one row per amount of pruning at which either is between the limits."""
+    table = frame.assign(loss=frame["dense"] - frame["pruned"])
+    losses = table.pivot(index="amount", columns="task", values="loss")
+    return losses[(losses.max(axis=1) >= CLEAR) & (losses.max(axis=1) <= 1 - CLEAR)]
+
+
 def _longer_dies_first(frame: pd.DataFrame) -> Finding:
-    loss = frame.assign(loss=frame["dense"] - frame["pruned"]).pivot(
-        index="amount", columns="task", values="loss"
-    )
-    decided = loss[(loss.max(axis=1) >= CLEAR) & (loss.max(axis=1) <= 1 - CLEAR)]
+    losses = _losses(frame)
+    if losses.empty:
+        return Finding(Verdict.UNTESTED, "no amount of pruning cost either task enough to compare them")
     words = "; ".join(
         f"{amount:.0%} pruned: one token -{row['single']:.2f}, eight tokens -{row['multiple']:.2f}"
-        for amount, row in decided.iterrows()
+        for amount, row in losses.iterrows()
     )
-    return count_passed(
-        [bool(row["multiple"] > row["single"]) for _, row in decided.iterrows()],
-        words or "no loss to compare",
+    return count_passed([bool(row["multiple"] > row["single"]) for _, row in losses.iterrows()], words)
+
+
+def _takeaway(frame: pd.DataFrame) -> str:
+    losses = _losses(frame)
+    if losses.empty:
+        return "Pruning cost neither task enough to compare one token with eight"
+    amount = losses["multiple"].sub(losses["single"]).idxmax()
+    row = losses.loc[amount]
+    return (
+        f"With {amount:.0%} of its weights gone the same skill loses {row['single']:.0%} in one token and "
+        f"{row['multiple']:.0%} in eight; the bounds say so beforehand"
     )
 
 
@@ -81,6 +96,10 @@ FIGURE = Figure(
             f"At every amount of pruning at which a task loses between {CLEAR:.0%} and {1 - CLEAR:.0%}: the "
             "eight tokens lose more than the one. All holds, some partly.",
             _longer_dies_first,
+            Whose.OURS,
+            ("G9", "J1"),
         ),
     ),
+    takeaway=_takeaway,
+    section="Generation",
 )

@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 from paper_figs.command_line import app
-from theory.entry import run
+from theory.terminal.run import run
 
 if __name__ == "__main__":
     run(app)

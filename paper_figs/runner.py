@@ -10,24 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 
 from paper_figs.context import Context
 from paper_figs.drawing import artist
 from paper_figs.figure import Figure
 from real import ModelUnavailableError
-from real.progress import (
-    console,
-)  # one console, so that bars shown by both packages do not overwrite each other
 from theory.files import atomic_path
 from theory.names import UnknownNameError
+from theory.terminal.console import progress_display, remarks
 
 Item = TypeVar("Item")
 
@@ -54,15 +45,7 @@ class Bars:
 @contextmanager
 def progress_bars() -> Iterator[Bars]:
     """Show progress for the duration of the block."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("remaining"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bars:
+    with progress_display() as bars:
         yield Bars(bars)
 
 
@@ -111,7 +94,7 @@ class _Results:
                 self.failure(figure, error)
             else:
                 self._log(figure).unlink(missing_ok=True)
-                console.print(f"[green]made[/green]   {figure.id:<22} {figure.title}", highlight=False)
+                remarks.print(f"[green]made[/green]   {figure.id:<22} {figure.title}", highlight=False)
 
     def failure(self, figure: Figure, error: Exception) -> None:
         self.failed[figure.id] = error
@@ -119,7 +102,7 @@ class _Results:
         with atomic_path(log) as partial:
             partial.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        console.print(f"[red]failed[/red] {figure.id:<22} {reason} (see {log})", highlight=False, markup=True)
+        remarks.print(f"[red]failed[/red] {figure.id:<22} {reason} (see {log})", highlight=False, markup=True)
 
     def _log(self, figure: Figure) -> Path:
         return self.out / f"{figure.id}.error.log"

@@ -6,7 +6,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from real.command_line import app
-from theory.entry import run
+from theory.terminal.run import run
 
 if __name__ == "__main__":
     run(app)

@@ -10,19 +10,15 @@ from real.commands.models import models
 from real.commands.structure import anatomy, prune
 from real.commands.trace import trace
 from real.commands.validate import validate
+from theory.terminal.options import Version
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Prune, trace and forecast language models."
 )
-app.command()(models)
-app.command()(forecast)
-app.command()(evaluate)
-app.command()(validate)
-app.command()(anatomy)
-app.command()(prune)
-app.command()(trace)
+for command in (models, forecast, evaluate, validate, anatomy, prune, trace):
+    app.command()(command)
 
 
 @app.callback()
-def _several() -> None:
-    """Keep subcommands even while there is only one."""
+def _real(version: Version = False) -> None:
+    """Prune, trace and forecast language models."""

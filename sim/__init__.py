@@ -1,5 +1,6 @@
 """Synthetic worlds: random and adversarial perturbations, and chains where everything is known exactly."""
 
-from sim.chains import SoftmaxChain as SoftmaxChain
-from sim.sweeps.report import SweepReport as SweepReport
-from sim.sweeps.sweep import sweep as sweep
+import lazy_loader
+
+# What __init__.pyi lists is imported when it is first asked for.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

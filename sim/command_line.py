@@ -7,76 +7,75 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from theory.entry import run
-from theory.files import atomic_path
+from theory.files import atomic_path, cache_folder
+from theory.terminal.console import progress_display, say, show
+from theory.terminal.options import OutTable, Seed, Version, names, whole
+from theory.terminal.run import FAILS, run
+from theory.terminal.writing import check_table_path, write_table
 
-app = typer.Typer(no_args_is_help=True)
-Seed = Annotated[int, typer.Option(help="The one seed of all random numbers.")]
-
-
-def _whole(text: str) -> int:
-    """An integer, also written 1e8."""
-    value = float(text)
-    if not value.is_integer():
-        raise typer.BadParameter(f"{text} is not a whole number")
-    return int(value)
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(name.strip() for name in text.split(","))
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+Sizes = Annotated[str | None, typer.Option(help="Vocabulary sizes, comma-separated.")]
 
 
 @app.callback()
-def laboratory() -> None:
+def laboratory(version: Version = False) -> None:
     """Try to break every theorem, and watch error accumulate."""
 
 
 @app.command()
 def sweep(
-    draws: Annotated[int, typer.Option(parser=_whole, help="Number of draws, for example 1e6.")] = 1_000_000,
+    draws: Annotated[
+        int, typer.Option(parser=whole, metavar="N", help="Number of draws, for example 1e6.")
+    ] = 1_000_000,
     seed: Seed = 0,
-    workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
-    out: Annotated[Path, typer.Option(help="Summary; checkpoints go to OUT.parts.")] = Path("sweep.json"),
-    vocabularies: Annotated[str | None, typer.Option(help="Vocabulary sizes, comma-separated.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Summary as JSON; checkpoints in OUT.parts (default: the cache)."),
+    ] = None,
+    vocabularies: Sizes = None,
     bases: Annotated[str | None, typer.Option(help="Base families, comma-separated.")] = None,
     perturbations: Annotated[str | None, typer.Option(help="Perturbation families, comma-separated.")] = None,
-    logits: Annotated[Path | None, typer.Option(help="A .npy file of real logits as one more base.")] = None,
+    logits: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A .npy file of real logits as one more base."),
+    ] = None,
 ) -> None:
     """Random perturbations against every theorem; exit code 1 if one is violated.
 
     Started by torchrun or accelerate launch, the ranks share the draws, and the first one reports.
     """
+    sizes = _sizes(vocabularies)
+    base_names, perturbation_names = names(bases), names(perturbations)
     from sim.logits.draws import Families
     from sim.sweeps.plan import VOCABULARIES
     from sim.sweeps.sweep import planned_draws
     from sim.sweeps.sweep import sweep as run_sweep
 
-    sizes = tuple(_whole(s) for s in vocabularies.split(",")) if vocabularies else VOCABULARIES
+    sizes = sizes or VOCABULARIES
     defaults = Families()
     families = Families(
-        _names(bases) or defaults.bases,
-        _names(perturbations) or defaults.perturbations,
+        base_names or defaults.bases,
+        perturbation_names or defaults.perturbations,
         str(logits) if logits else None,
     )
+    parts = out.with_name(out.name + ".parts") if out else cache_folder() / "sweeps"
     first = os.environ.get("RANK", "0") == "0"
-    with _progress(disable=not first) as progress:
-        task = progress.add_task("draws", total=planned_draws(draws, sizes))
+    with progress_display(disable=not first) as bars:
+        bar = bars.add_task("draws", total=planned_draws(draws, sizes))
         report = run_sweep(
-            draws, seed, sizes, families, workers, out.with_name(out.name + ".parts"),
-            lambda block: progress.advance(task, block.draws),
-        )  # fmt: skip
+            draws, seed, sizes, families, workers, parts, lambda block: bars.advance(bar, block.draws)
+        )
     if first:
-        report.save(out)
-        Console().print(report.table())
+        show(report.table())
+        if out:
+            report.save(out)
+            say(f"summary written to {out}")
     if report.violations:
         if first:
-            Console(stderr=True).print(f"{len(report.violations)} confirmed violations; see {out}")
-        raise typer.Exit(1)
+            say(f"{len(report.violations)} confirmed violations" + (f"; see {out}" if out else ""))
+        raise typer.Exit(FAILS)
 
 
 @app.command()
@@ -87,39 +86,30 @@ def attack(
     sizes: Annotated[
         str | None, typer.Option(help="Vocabulary sizes (states, dimensions), comma-separated.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Gradient steps from each start.")] = 300,
+    steps: Annotated[int, typer.Option(min=1, help="Gradient steps from each start.")] = 300,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="Write the results as JSON.")] = None,
+    out: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the results as JSON.")] = None,
 ) -> None:
     """Maximise the tightness of a theorem's bounds; exit code 1 if a ratio exceeds 1."""
+    chosen = _sizes(sizes)
     from sim.attacks.search import attack as run_attack
-    from sim.attacks.search import attack_all
+    from sim.attacks.search import attack_all, attack_table
     from sim.sweeps.results import attack_summary, write_json
 
-    chosen = tuple(_whole(s) for s in sizes.split(",")) if sizes else None
     silent: dict[str, str] = {}
-    with _progress() as progress:
-        task = progress.add_task("", total=None)
-
-        def show(text: str) -> None:
-            progress.update(task, description=text)
-
+    with progress_display() as bars:
+        bar = bars.add_task("", total=None)
+        on_start = lambda text: bars.update(bar, description=text)  # noqa: E731
         if theorem == "all":
-            frame, silent = attack_all(chosen, seed, steps, show)
+            frame, silent = attack_all(chosen, seed, steps, on_start)
         else:
-            frame = run_attack(theorem, chosen, seed, steps, show)
+            frame = run_attack(theorem, chosen, seed, steps, on_start)
+    show(attack_table(frame, seed), *silent.values())
     if out:
         write_json(attack_summary(frame, silent, seed, steps), out)
-    # What fits 80 columns: "theorem" is part of "claim", and "excess" decides the exit code.
-    shown = frame.drop(columns=["theorem", "excess"])
-    table = Table(title=f"largest quantity/upper or lower/quantity found, seed {seed}", box=box.SIMPLE)
-    for name in shown.columns:
-        table.add_column(name, no_wrap=True)
-    for row in shown.to_dict(orient="records"):
-        table.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()))
-    Console().print(table, *silent.values(), sep="\n", highlight=False)
+        say(f"results written to {out}")
     if (frame["excess"] > 0).any():
-        raise typer.Exit(1)
+        raise typer.Exit(FAILS)
 
 
 @app.command("table")
@@ -129,71 +119,72 @@ def published() -> None:
 
     sweep, attack = read_json(SWEEP), read_json(ATTACK)
     title = f"{sweep['total_draws']:,} draws, seed {sweep['seed']}; attack with seed {attack['seed']}"
-    Console().print(printed(theorem_table(sweep, attack), title))
+    show(printed(theorem_table(sweep, attack), title))
 
 
 @app.command()
 def curves(
-    draws: Annotated[int, typer.Option(parser=_whole, help="Noise vectors per setting.")] = 1000,
+    draws: Annotated[int, typer.Option(parser=whole, metavar="N", help="Noise vectors per setting.")] = 1000,
     seed: Seed = 0,
-    out: Annotated[Path, typer.Option(help="All numbers as CSV.")] = Path("curves.csv"),
+    out: OutTable = None,
 ) -> None:
     """Predicted means and tails under random noise against simulated ones (E2, E3, F1 to F8)."""
+    check_table_path(out)
     from sim.noise.curves import curves_table, predicted_curves
 
     frame = predicted_curves(seed, draws)
-    with atomic_path(out) as partial:
-        frame.to_csv(partial, index=False)
-    Console().print(curves_table(frame))
+    show(curves_table(frame))
+    if out:
+        write_table(frame, out)
+        say(f"all numbers written to {out}")
 
 
 @app.command()
 def regimes(
-    draws: Annotated[int, typer.Option(parser=_whole, help="Directions of the noise.")] = 200,
-    vocabulary: Annotated[int, typer.Option(help="Vocabulary size.")] = 512,
+    draws: Annotated[int, typer.Option(parser=whole, metavar="N", help="Directions of the noise.")] = 200,
+    vocabulary: Annotated[int, typer.Option(parser=whole, metavar="N", help="Vocabulary size.")] = 512,
     seed: Seed = 0,
-    out: Annotated[Path, typer.Option(help="All numbers as CSV.")] = Path("regimes.csv"),
+    out: OutTable = None,
 ) -> None:
     """Where the softmax amplifies and where it damps: entropy x temperature x noise."""
+    check_table_path(out)
     from sim.noise.regimes import regime_map, regime_tables
 
     frame = regime_map(seed, draws, vocabulary)
-    with atomic_path(out) as partial:
-        frame.to_csv(partial, index=False)
-    Console().print(regime_tables(frame))
+    show(regime_tables(frame))
+    if out:
+        write_table(frame, out)
+        say(f"all numbers written to {out}")
 
 
 @app.command()
 def chain(
     chains: Annotated[str | None, typer.Option(help="Chains, comma-separated; all by default.")] = None,
-    noise: Annotated[float, typer.Option(help="How far pruning moves the logits.")] = 0.5,
-    samples: Annotated[int, typer.Option(help="Simulated pairs of texts.")] = 4000,
+    noise: Annotated[float, typer.Option(min=0.0, help="How far pruning moves the logits.")] = 0.5,
+    samples: Annotated[int, typer.Option(min=1, help="Simulated pairs of texts.")] = 4000,
     seed: Seed = 0,
-    out: Annotated[Path, typer.Option(help="Picture of the lesson; the numbers go beside it as CSV.")] = Path(
-        "chain.png"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Picture of the lesson; the numbers go beside it as CSV."),
+    ] = None,
 ) -> None:
     """A lesson: prediction, bound and simulation of how error accumulates over generated tokens."""
+    chosen = names(chains)
     from sim.chains import CHAINS
     from sim.chains.lesson import chain_lesson, lesson_figure, lesson_table
 
-    frame = chain_lesson(seed, _names(chains) or tuple(CHAINS), noise, samples=samples)
-    with atomic_path(out.with_suffix(".csv")) as partial:
-        frame.to_csv(partial, index=False)
-    with atomic_path(out) as partial:
-        lesson_figure(frame).savefig(partial, dpi=150)
-    Console().print(lesson_table(frame))
+    frame = chain_lesson(seed, chosen or tuple(CHAINS), noise, samples=samples)
+    show(lesson_table(frame))
+    if out:
+        write_table(frame, out.with_suffix(".csv"))
+        with atomic_path(out) as partial:
+            lesson_figure(frame).savefig(partial, dpi=150)
+        say(f"picture written to {out}, numbers to {out.with_suffix('.csv')}")
 
 
-def _progress(disable: bool = False) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=disable,
-    )
+def _sizes(text: str | None) -> tuple[int, ...] | None:
+    chosen = names(text)
+    return None if chosen is None else tuple(map(whole, chosen))
 
 
 def main() -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from theory.arrays import Array
 from theory.files import atomic_path
 
-Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 TIGHTNESS_EDGES = np.linspace(0.0, 1.0, 201)

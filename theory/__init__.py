@@ -1,31 +1,6 @@
 """What is true of a logit perturbation: measured, bounded, certified."""
 
-from theory.bounds.best_interval import best_interval as best_interval
-from theory.bounds.check import Check as Check
-from theory.bounds.check import check as check
-from theory.certify.enclosure import Enclosure as Enclosure
-from theory.certify.enclosure import enclose as enclose
-from theory.drift.measure import measure as measure
-from theory.drift.record import Drift as Drift
-from theory.drift.record import VectorDrift as VectorDrift
-from theory.drift.tokens import gumbel_flip as gumbel_flip
-from theory.drift.tokens import token_log_probs as token_log_probs
-from theory.drift.vectors import measure_vectors as measure_vectors
-from theory.formulas.claims import Bound as Bound
-from theory.formulas.claims import CertifiedBound as CertifiedBound
-from theory.formulas.claims import Estimate as Estimate
-from theory.sequences.confidence import Band as Band
-from theory.sequences.confidence import dkw_band as dkw_band
-from theory.sequences.confidence import empirical_bernstein_band as empirical_bernstein_band
-from theory.sequences.confidence import hoeffding_band as hoeffding_band
-from theory.sequences.confidence import survival_indicators as survival_indicators
-from theory.sequences.survival import coupled_divergence_times as coupled_divergence_times
-from theory.sequences.survival import first_divergence as first_divergence
-from theory.sequences.survival import kl_terms as kl_terms
-from theory.sequences.survival import survival_weights as survival_weights
-from theory.sequences.survival import survival_weights_given_tv as survival_weights_given_tv
-from theory.sequences.survival import tv_terms as tv_terms
-from theory.statements.catalogue import Catalogue as Catalogue
-from theory.statements.catalogue import catalogue as catalogue
-from theory.theorems.theorem import Status as Status
-from theory.theorems.theorem import Theorem as Theorem
+import lazy_loader
+
+# What __init__.pyi lists is imported when it is first asked for.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

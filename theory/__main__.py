@@ -1,6 +1,6 @@
 """``python -m theory``."""
 
 from theory.command_line import app
-from theory.entry import run
+from theory.terminal.run import run
 
 run(app)

@@ -1,4 +1,4 @@
-"""Write a file so that a reader sees the old one or the whole new one, never a half."""
+"""Where files live, and how one is written: a reader sees the old one or the whole new one, never a half."""
 
 from __future__ import annotations
 
@@ -21,3 +21,19 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         partial = Path(folder) / target.name
         yield partial
         os.replace(partial, target)
+
+
+def cache_folder() -> Path:
+    """``$SOFTMAX_DRIFT_CACHE``, else ``$XDG_CACHE_HOME/softmax-drift``, else ``~/.cache/softmax-drift``."""
+    if own := os.environ.get("SOFTMAX_DRIFT_CACHE"):
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "softmax-drift"
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """``path`` with ``~`` for a home; as it stands where there is no such home (``~nobody``)."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)

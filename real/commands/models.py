@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from rich.table import Column, Table
 
-from real.cache import cache_folder
-from real.models.convert import is_complete
 from real.models.registry import DEFAULT, SOURCES
-from real.progress import table_console
+from theory.terminal.console import show
 
 
 def models() -> None:
     """List the models that load by name; any hub id or local folder loads as well."""
+    from real.cache import cache_folder
+    from real.models.convert import is_complete
+
     table = Table(Column("name", no_wrap=True), "layers", "width", "vocabulary")
     for header in ("download", "licence", "in cache"):
         table.add_column(header)
@@ -20,4 +21,4 @@ def models() -> None:
         ready = "yes" if is_complete(cache_folder() / "models" / name) else "no"
         shown = f"{name} (default)" if name == DEFAULT else name
         table.add_row(shown, *facts, source.size, source.licence, ready)
-    table_console().print(table)
+    show(table)

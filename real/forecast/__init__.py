@@ -1,4 +1,6 @@
 """What a pruned model's text will be like, before it writes any."""
 
-from real.forecast.text_drift import Forecast as Forecast
-from real.forecast.text_drift import forecast as forecast
+import lazy_loader
+
+# What __init__.pyi lists is imported when it is first asked for.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

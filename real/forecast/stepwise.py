@@ -81,13 +81,13 @@ def dense_pass(lm: LanguageModel, samples: Samples) -> DensePass:
     """Run the dense model once over its own samples."""
     hidden, row, step = generated_hidden(lm, samples)
     tokens = samples.tokens[row, samples.prompt_lengths[row] + step]
-    heat = samples.temperature or 1.0
+    temperature = samples.temperature or 1.0
     size = 4 * len(hidden) * lm.model.config.get_text_config().vocab_size
     kept, drawn = [], []
     for rows in _slices(len(hidden), _HEAD_ROWS):
         logits = head_logits(lm, hidden[rows])
         places = tokens[rows].to(logits.device).unsqueeze(1)
-        drawn.append(torch.log_softmax(logits.float() / heat, -1).gather(1, places).squeeze(1).cpu())
+        drawn.append(torch.log_softmax(logits.float() / temperature, -1).gather(1, places).squeeze(1).cpu())
         if size <= _KEPT_BYTES:
             kept.append(logits)
     whole = torch.cat(kept) if kept else None
@@ -100,9 +100,9 @@ def score_variant(lm: LanguageModel, dense: DensePass, other: LanguageModel) -> 
     One batched forward pass of ``other``, and one head product per step (two if the dense logits were too
     large to keep).
     """
-    heat = dense.samples.temperature or 1.0
+    temperature = dense.samples.temperature or 1.0
     columns = [
-        _compare(tokens, before.float() / heat, after.float() / heat)
+        _compare(tokens, before.float() / temperature, after.float() / temperature)
         for tokens, before, after in _both_logits(lm, dense, other)
     ]
     shape = (len(dense.samples), dense.samples.horizon)
@@ -164,7 +164,7 @@ def _compare(tokens: Tensor, dense_logits: Tensor, other_logits: Tensor) -> Tens
     log_ratio = log_q.gather(1, drawn) - log_p.gather(1, drawn)
     p, q = log_p.exp(), log_q.exp()
     entropy = -(p * log_p).sum(-1)
-    tv = (p - q).abs().sum(-1) / 2
+    tv = ((p - q).abs().sum(-1) / 2).clamp(max=1)  # rounding may add 1e-7
     kl = (p * (log_p - log_q)).sum(-1).clamp(min=0)
     # Σ max(p, cq) = 1 + Σ (cq - p)_+ is exactly 1 if p = q
     odds = log_ratio.neg().clamp(max=_LARGEST_EXPONENT).exp()

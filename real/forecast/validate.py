@@ -33,7 +33,6 @@ from real.forecast.text_drift import LEVEL, DenseReference, Forecast, by_prompt,
 from real.forecast.text_drift import summarise as summarise_forecast
 from real.forecast.verdict import verdicts
 from real.models.load import LanguageModel
-from real.progress import say, track
 from real.pruning.variants import variant
 from real.tasks import task
 from real.tasks.evaluate import DENSE, answer, summarise, task_manager
@@ -41,6 +40,7 @@ from real.text.sample import sample
 from theory import Band
 from theory.files import atomic_path
 from theory.sequences.betting import betting_band
+from theory.terminal.console import say, track
 
 _SCORES = ("score", "lower", "upper", "change", "change_lower", "change_upper")
 _ROUNDING = 1e-9

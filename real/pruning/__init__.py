@@ -1,4 +1,6 @@
 """Spec strings, criteria and masks: from a dense model to a pruned one."""
 
-from real.pruning.apply import prune as prune
-from real.pruning.apply import pruned as pruned
+import lazy_loader
+
+# What __init__.pyi lists is imported when it is first asked for.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from real.progress import say, track
 from real.pruning.magnitude import magnitude_mask
 from real.pruning.quantise import round_to_nearest
 from real.pruning.sparsegpt import DAMPING, Hessian, inverse_factor, solve
@@ -17,6 +16,7 @@ from real.pruning.wanda import InputNorms, wanda_mask
 from real.structure.anatomy import Anatomy
 from real.structure.matrices import Matrix, all_matrices, experts_one_by_one, layer_matrices
 from real.structure.walk import InputStatistics, Walk
+from theory.terminal.console import say, track
 
 Keep = Callable[[Tensor], None]
 

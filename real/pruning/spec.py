@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from theory.files import expanded
 from theory.names import UnknownNameError, lookup
 
 Target = Literal["attn", "mlp", "block", "joint", "random"]
@@ -181,3 +182,12 @@ def _sparsify(name: str, argument: str) -> Sparsify | None:
         n, m = int(group[1]), int(group[2])
         return Sparsify(method, NofM(n, m)) if 0 <= n <= m and m else None
     return None
+
+
+def names_checkpoint(variant: str) -> bool:
+    """Whether ``variant`` is a folder or hub id; what can be read as a spec is one (a folder: ``./int8``)."""
+    try:
+        parse_spec(variant)
+    except (SpecError, UnknownNameError):
+        return "/" in variant or expanded(variant).is_dir()
+    return False

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from real.models.load import LanguageModel
-from real.progress import track
 from real.scores.tree import Node, Path, Tree
 from real.text.continuations import generated_hidden
 from real.text.passes import head_logits
 from real.text.sample import pack
+from theory.terminal.console import track
 
 RIGHT, WRONG, UNDECIDED = 1, 0, -1
 MASS = 0.005  # of one question; on average over questions far less is left

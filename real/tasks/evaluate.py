@@ -28,15 +28,16 @@ from scipy.stats import binomtest
 
 from real.cache import cache_folder
 from real.models.load import LanguageModel
-from real.progress import say, track
 from real.pruning.calibration import Calibration
 from real.pruning.choose import Memory
 from real.pruning.variants import variant
 from real.tasks.harness import CHOICE_ONLY, harness_task
 from real.tasks.items import TASKS, task
 from real.tasks.retrieval import RETRIEVAL, retrieval_rows
+from real.tasks.sandbox import require_sandbox
 from real.text.texts import opening_tokens
 from theory.names import lookup
+from theory.terminal.console import say, track
 
 DENSE = "dense"
 _RESAMPLES = 2000
@@ -54,6 +55,7 @@ def evaluate(
     choice_only: bool = True,
     calibration: Calibration = None,
     folder: Path | None = None,
+    allow_code: bool = False,
 ) -> Iterator[pd.DataFrame]:
     """Yield one table of items for the dense model and one for every spec.
 
@@ -61,12 +63,27 @@ def evaluate(
     choice probabilities (softmax of what the options are compared by). ``tasks`` are names
     in ``TASKS``, "retrieval" (nDCG@10) or names of the harness. With ``choice_only`` the dense model also
     answers every shipped multiple-choice task without seeing the question. Answers are kept in ``folder``
-    (default: the cache).
+    (default: the cache). With ``allow_code`` programs that the models write are executed, in the sandbox of
+    :mod:`real.tasks.sandbox`.
+
+    Raises
+    ------
+    UnknownNameError, ValueError
+        A task does not exist, none is named, ``limit`` is below 1, or a task needs ``allow_code``.
+    SandboxUnavailableError
+        Programs are to be executed and there is no isolation for them here.
     """
     if not tasks:
         raise ValueError(f"tasks are empty: name at least one of {', '.join(TASKS)}")
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
+    if names := [name for name in tasks if name in TASKS and task(name).kind == "code"]:
+        if not allow_code:
+            raise ValueError(
+                f"task {names[0]!r} executes programs that the model writes, in a sandbox: ask for it by "
+                "allow_code=True, on the command line --allow-code"
+            )
+        require_sandbox()
     manager = task_manager(tasks)
     folder = folder or cache_folder() / "answers"
     baselines = [f"{name}/{CHOICE_ONLY}" for name in tasks if name in TASKS and task(name).kind == "choice"]
@@ -115,7 +132,11 @@ def answer(
     # Not ``simple_evaluate``: at every call that asks pip and git about the whole environment.
     with redirect_stderr(StringIO()):  # the harness' own bars would tear ours
         loaded = manager.load([_harness_task(name, lm) for name in asked])
-        for one in loaded["tasks"].values():
+        for name, one in loaded["tasks"].items():
+            if getattr(one, "UNSAFE_CODE", False):
+                raise ValueError(
+                    f"task {name!r} of the harness executes what the model writes without isolation: not run"
+                )
             if one.get_config("num_fewshot") is None:
                 one.set_config(key="num_fewshot", value=0)
             one.set_fewshot_seed(seed=_FEWSHOT_SEED)

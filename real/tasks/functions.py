@@ -29,7 +29,7 @@ def request(tokenizer: PreTrainedTokenizerBase, item: dict[str, Any]) -> tuple[s
 
 
 def solved(item: dict[str, Any], answer: str) -> bool:
-    """Whether the function in ``answer`` passes its check."""
+    """Whether the function in ``answer`` passes its check; executes it, in the sandbox only."""
     _, fenced, code = answer.partition(_FENCE)
     program = code if fenced else answer if answer.lstrip().startswith("def ") else _header(item) + answer
     return passes(program, item["answer"])

@@ -76,14 +76,14 @@ def free_runs(
     sequence. ``temperature`` divides the logits in sampling and in every measured quantity. The model is
     pruned once, for all prompts.
     """
-    heat = 0.0 if greedy else temperature
+    sampling_temperature = 0.0 if greedy else temperature
     encoded = [encode_prompts(lm, [prompt], steps)[0] for prompt in prompts]
-    texts = [sample(lm, [ids], steps, 1, heat, seed) for ids in encoded]
+    texts = [sample(lm, [ids], steps, 1, sampling_temperature, seed) for ids in encoded]
     hidden = [_step_hidden(lm, text) for text in texts]
     logits = [head_logits(lm, states) for states in hidden]
     with variant(lm, spec, calibration) as other:
         for ids, dense, dense_hidden, dense_logits in zip(encoded, texts, hidden, logits, strict=True):
-            own = sample(other, [ids], steps, 1, heat, seed)
+            own = sample(other, [ids], steps, 1, sampling_temperature, seed)
             n = min(len(dense.continuation(0)), len(own.continuation(0)))
             own_hidden = _step_hidden(other, own)[:n]
             own_logits = head_logits(other, own_hidden)

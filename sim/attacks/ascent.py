@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
 from sim.attacks.worlds import Given, World
+from theory.arrays import Array
 from theory.formulas.claims import Bound, Claim, Side
 
-Array = NDArray[np.float64]
 Values = dict[str, Array]
 
 

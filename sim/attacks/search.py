@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 from mpmath import mp
+from rich import box
+from rich.table import Table
 
 from sim.attacks.ascent import Starts, Target, climb, height, polish, size_of, tensors
 from sim.attacks.worlds import DRIFT, World, world_of
@@ -22,7 +24,7 @@ from sim.attacks.worlds.world import with_range
 from sim.exact import TOLERANCE, ExactDraw, exact_tightness
 from sim.logits.base import log_uniform
 from sim.logits.witnesses import embed, logit_witnesses, witness_pair
-from sim.reducers import Array
+from theory.arrays import Array
 from theory.bounds.check import claims_on_drift
 from theory.drift.measure import measure
 from theory.formulas.claims import Claim
@@ -266,3 +268,14 @@ def attack_all(
         except NothingToAttackError as reason:
             silent[theorem.id] = str(reason)
     return pd.concat(frames, ignore_index=True), silent
+
+
+def attack_table(frame: pd.DataFrame, seed: int) -> Table:
+    """What fits 80 columns: ``theorem`` is part of ``claim``, and ``excess`` decides the exit code."""
+    shown = frame.drop(columns=["theorem", "excess"])
+    table = Table(title=f"largest quantity/upper or lower/quantity found, seed {seed}", box=box.SIMPLE)
+    for name in shown.columns:
+        table.add_column(name, no_wrap=True)
+    for row in shown.to_dict(orient="records"):
+        table.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()))
+    return table

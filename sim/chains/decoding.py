@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.chains.chain import SoftmaxChain
+from theory.arrays import Array
 from theory.names import lookup
 
-Array = NDArray[np.float64]
 Tokens = NDArray[np.int64]
 Coupling = Callable[[np.random.Generator, Array, Array], tuple[Tokens, Tokens]]
 

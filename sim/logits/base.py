@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from theory.arrays import Array
+
 Base = Callable[[np.random.Generator, int, int], Array]
 
 

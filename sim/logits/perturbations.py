@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.logits.base import Array
+from theory.arrays import Array
 
 Perturbation = Callable[[np.random.Generator, Array, Array], Array]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import mpmath
 import numpy as np
 
-from sim.logits.base import Array
+from theory.arrays import Array
 from theory.instances.instance import DIGITS
 from theory.statements.catalogue import catalogue
 from theory.theorems.theorem import Theorem, Witness

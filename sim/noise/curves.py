@@ -21,7 +21,7 @@ from rich.table import Table
 
 from sim.logits import BASES
 from sim.noise.tails import tail_rows
-from sim.reducers import Array
+from theory.arrays import Array
 from theory.drift.measure import measure
 from theory.drift.record import Drift
 from theory.drift.vectors import measure_vectors

@@ -17,7 +17,7 @@ from rich.table import Table
 from scipy.optimize import brentq
 from torch import Tensor
 
-from sim.reducers import Array
+from theory.arrays import Array
 from theory.drift.measure import measure
 from theory.drift.record import Drift
 from theory.drift.vectors import measure_vectors

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
-from sim.reducers import Array
+from theory.arrays import Array
 from theory.formulas.claims import Claim
 from theory.statements.catalogue import catalogue
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from sim.exact import ExactDraw, violated
 from sim.logits.draws import Draws
-from sim.reducers import Array, Tally
+from sim.reducers import Tally
+from theory.arrays import Array
 from theory.bounds.check import check, claims_on_drift
 from theory.drift.measure import measure
 from theory.formulas.claims import Claim

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from sim.logits.draws import Families, draw
-from sim.reducers import Array
 from sim.sweeps.held import held_claims
 from sim.sweeps.plan import unit_generator
+from theory.arrays import Array
 from theory.bounds.best_interval import best_interval
 from theory.bounds.check import check
 from theory.drift.measure import measure

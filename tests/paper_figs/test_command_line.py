@@ -6,7 +6,7 @@ import pytest
 
 from paper_figs.catalogue import FIGURES
 from paper_figs.command_line import app, choose, spread
-from theory.entry import run
+from theory.terminal.run import run
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from tests.theory import oracle
 from theory import measure
-from theory.drift.rows.rows import Arena, Facts, Pair, exact_differences, first_largest
+from theory.drift.rows.buffers import Arena
+from theory.drift.rows.rows import Facts, Pair, exact_differences, first_largest
 
 TOLERANCE = 1e-12
 SMALLEST = 1e-285  # below it, atoms and their squares are subnormal or zero

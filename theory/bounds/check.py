@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from theory.arrays import Array
 from theory.drift.record import Drift
 from theory.formulas.claims import Bound, Claim
-from theory.formulas.formula import Array
 from theory.statements.catalogue import catalogue
 from theory.theorems.theorem import Status, Theorem, column
 

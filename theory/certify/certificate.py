@@ -20,7 +20,7 @@ from torch import Tensor
 
 from theory.formulas.claims import Bound, CertifiedBound, Claim
 from theory.formulas.formula import interval_code, interval_function
-from theory.formulas.interval_arithmetic import Interval, interval, lower_float, upper_float
+from theory.formulas.interval_arithmetic import MpInterval, interval, lower_float, upper_float
 from theory.formulas.safe_forms import elementary
 from theory.formulas.symbols import QUANTITIES
 
@@ -90,7 +90,7 @@ def _outward(bound: Bound, name: str, enclosure: tuple[float, float]) -> tuple[f
     return low, high
 
 
-def _narrow_enclosure(expression: Any, arguments: list[tuple[float, float]]) -> Interval | None:
+def _narrow_enclosure(expression: Any, arguments: list[tuple[float, float]]) -> MpInterval | None:
     saved = iv.prec
     best = None
     width = math.inf
@@ -112,7 +112,7 @@ def _narrow_enclosure(expression: Any, arguments: list[tuple[float, float]]) -> 
     return best
 
 
-def _enclose(expression: Any, box: list[Interval]) -> Interval:
+def _enclose(expression: Any, box: list[MpInterval]) -> MpInterval:
     """Natural interval extension, intersected with the mean value form, which loses nothing to
     cancellation.
     """
@@ -128,11 +128,11 @@ def _enclose(expression: Any, box: list[Interval]) -> Interval:
     return iv.mpf([_larger(natural.a, value.a), _smaller(natural.b, value.b)])
 
 
-def _larger(x: Interval, y: Interval) -> Interval:
+def _larger(x: MpInterval, y: MpInterval) -> MpInterval:
     return x if not y > x else y
 
 
-def _smaller(x: Interval, y: Interval) -> Interval:
+def _smaller(x: MpInterval, y: MpInterval) -> MpInterval:
     return x if not y < x else y
 
 
@@ -143,7 +143,7 @@ def _gradient(expression: Any) -> list[Callable[..., Any]]:
     return [interval_code(tuple(symbols), body.diff(symbol)) for symbol in symbols]
 
 
-def _relative_width(value: Interval) -> float:
+def _relative_width(value: MpInterval) -> float:
     scale = max(abs(lower_float(value)), abs(upper_float(value)))
     if math.isinf(scale) or math.isnan(scale):
         return math.inf

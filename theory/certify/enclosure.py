@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from theory.certify.outward import ROUNDING, UNDERFLOW, Interval
+from theory.drift.rows.logits import logit_rows
 from theory.drift.rows.rows import row_chunks
 from theory.drift.rows.stable import two_difference
-from theory.validation import check_pair, check_size
 
-Statistics = dict[str, Interval]
+Columns = dict[str, Interval]
 
 
 class Enclosure(Mapping[str, tuple[Tensor, Tensor]]):
@@ -46,15 +46,15 @@ def enclose(logits: Tensor, perturbed: Tensor, temperature: float = 1.0) -> Encl
     ValueError
         As :func:`theory.measure`.
     """
-    check_pair("logits", logits, "perturbed", perturbed)
-    temperature = check_size(temperature, logits, perturbed)
-    lead, vocabulary = logits.shape[:-1], logits.shape[-1]
-    z, z_perturbed = (t.detach().reshape(-1, vocabulary) for t in (logits, perturbed))
-    blocks = [_Rows(z[rows], z_perturbed[rows], temperature).statistics() for rows in row_chunks(z)]
+    rows = logit_rows(logits, perturbed, temperature)
+    blocks = [
+        _Rows(rows.z[some], rows.z_perturbed[some], rows.temperature).statistics()
+        for some in row_chunks(rows.z)
+    ]
     columns = {}
     for name in blocks[0]:
-        low = torch.cat([block[name].low for block in blocks]).reshape(lead)
-        columns[name] = (low, torch.cat([block[name].high for block in blocks]).reshape(lead))
+        low = torch.cat([block[name].low for block in blocks]).reshape(rows.lead)
+        columns[name] = (low, torch.cat([block[name].high for block in blocks]).reshape(rows.lead))
     return Enclosure(columns)
 
 
@@ -85,7 +85,7 @@ class _Rows:
         slack.add_(different, alpha=UNDERFLOW)
         return Interval(x - slack, x + slack)
 
-    def statistics(self) -> Statistics:
+    def statistics(self) -> Columns:
         """All enclosed columns, each ``(rows,)``."""
         found = self._shape(self.z, self.y) | self._spread() | self._vectors()
         found["entropy_perturbed"] = self._shape(self.z_perturbed, self.y_perturbed)["entropy"]
@@ -93,7 +93,7 @@ class _Rows:
         found["vocabulary"] = Interval.exactly(torch.full_like(self.z[:, :1], self.z.shape[-1]))
         return {name: Interval(part.low.squeeze(-1), part.high.squeeze(-1)) for name, part in found.items()}
 
-    def _spread(self) -> Statistics:
+    def _spread(self) -> Columns:
         weights = {
             "p": self.y,
             "q": self.y_perturbed,
@@ -133,7 +133,7 @@ class _Rows:
         square = deviation.squared().times_as_nonnegative(weights).total().over(weights.total())
         return _nonnegative(square - _mean(deviation, weights).squared())
 
-    def _shape(self, logits: Tensor, y: Interval) -> Statistics:
+    def _shape(self, logits: Tensor, y: Interval) -> Columns:
         """Columns about one distribution; the largest weight is e^0 = 1 exactly."""
         top = logits.argmax(-1, keepdim=True)
         weights = y.exp()
@@ -157,7 +157,7 @@ class _Rows:
             else Interval.exactly(torch.full_like(second, torch.inf)),
         }
 
-    def _vectors(self) -> Statistics:
+    def _vectors(self) -> Columns:
         """Columns about z and D as vectors; nan where z = 0 and D is not, 0 where both are."""
         z, step = Interval.exactly(self.z), Interval.exactly(self.high) + Interval.exactly(self.low)
         norm_sq = z.squared().total()

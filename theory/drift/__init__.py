@@ -1,4 +1,6 @@
 """What a drift is and how it is measured."""
 
-from theory.drift.record import Drift as Drift
-from theory.drift.record import VectorDrift as VectorDrift
+import lazy_loader
+
+# What __init__.pyi lists is imported when it is first asked for.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from theory.drift.record import Drift
 from theory.drift.rows.apart import apart, apart_columns, apart_sums
+from theory.drift.rows.buffers import Arena
 from theory.drift.rows.careful import GROUPS, Columns
+from theory.drift.rows.doubt import Found
 from theory.drift.rows.fast import fast_columns, fast_sums
-from theory.drift.rows.rows import Arena, pairs, row_chunks
+from theory.drift.rows.logits import LogitRows, logit_rows
+from theory.drift.rows.rows import Pair, pairs, row_chunks
 from theory.drift.rows.small import LARGEST_STEP, small_columns, small_sums
-from theory.validation import check_options, check_pair, check_size
+from theory.drift.rows.sums import ApartSums, FastSums, PairSums, SmallSums
+from theory.validation import check_options
 
-# Columns, and the mask of :meth:`theory.drift.rows.fast.Doubt.rows`, from sums over the vocabulary and its
-# size.
-Finish = Callable[[Columns, int], tuple[Columns, Tensor]]
+Sums = TypeVar("Sums", bound=PairSums)
+Chunks = Sequence[tuple[Tensor, PairSums]]
 
 
 def measure(
@@ -46,61 +50,74 @@ def measure(
         If the logits differ in shape, dtype or device, are not finite, or V = 0; if T is not positive and
         finite; if ``options`` is empty, repeats an id, or leaves the vocabulary.
     """
-    check_pair("logits", logits, "perturbed", perturbed)
-    temperature = check_size(temperature, logits, perturbed)
+    rows = logit_rows(logits, perturbed, temperature)
     ids = None if options is None else check_options(options, logits.shape[-1]).to(logits.device)
-    lead, vocabulary = logits.shape[:-1], logits.shape[-1]
-    z, z_perturbed = (t.detach().reshape(-1, vocabulary) for t in (logits, perturbed))
-    masses = [_option_mass(side, temperature, ids) for side in (z, z_perturbed)]
+    masses = [_option_mass(side, rows.temperature, ids) for side in (rows.z, rows.z_perturbed)]
     if ids is not None:
-        z, z_perturbed = z[:, ids], z_perturbed[:, ids]
-    columns = _columns(z, z_perturbed, temperature)
-    columns |= {
+        rows = rows._replace(z=rows.z[:, ids], z_perturbed=rows.z_perturbed[:, ids])
+    columns = _columns(rows) | {
         "option_mass": masses[0],
         "option_mass_perturbed": masses[1],
-        "temperature": torch.full_like(masses[0], temperature),
-        "vocabulary": torch.full_like(masses[0], z.shape[-1]),
+        "temperature": torch.full_like(masses[0], rows.temperature),
+        "vocabulary": torch.full_like(masses[0], rows.z.shape[-1]),
     }
     names = [field.name for field in dataclasses.fields(Drift)]
-    return Drift(**{name: columns[name].reshape(lead) for name in names})
+    return Drift(**{name: columns[name].reshape(rows.lead) for name in names})
 
 
-def _columns(z: Tensor, z_perturbed: Tensor, temperature: float) -> Columns:
-    """The measured columns of ``(rows, V)`` logits, each row by the cheapest way that keeps its digits."""
-    arena = Arena()
-    ways: dict[Finish, list[tuple[slice, Columns]]] = {fast_columns: [], apart_columns: [], small_columns: []}
-    for rows, pair in pairs(z, z_perturbed, temperature, arena):
-        x, least, most = centred = pair.centred_delta()
-        if x.numel() and max(-least.min().item(), most.max().item()) <= LARGEST_STEP:
-            ways[small_columns].append((rows, small_sums(pair, x)))
-        else:
-            growth = arena.like(x)
-            sums = fast_sums(pair, centred, growth)
-            if bool(apart(sums).any()):
-                ways[apart_columns].append((rows, apart_sums(pair, x, growth, sums)))
-            else:
-                ways[fast_columns].append((rows, sums))
-    places = torch.arange(z.shape[0], device=z.device)
-    parts = [_finished(finish, parts, places, z.shape[-1]) for finish, parts in ways.items() if parts]
+def _columns(rows: LogitRows) -> Columns:
+    """The measured columns, each row by the cheapest way that keeps its digits."""
+    arena, places = Arena(), torch.arange(len(rows.z), device=rows.z.device)
+    chunks = [
+        (places[chunk], _sums(pair))
+        for chunk, pair in pairs(rows.z, rows.z_perturbed, rows.temperature, arena)
+    ]
+    vocabulary = rows.z.shape[-1]
+    parts = [  # few operations on many rows: single rows are dear to finish
+        *_finished(chunks, FastSums, fast_columns, vocabulary),
+        *_finished(chunks, ApartSums, apart_columns, vocabulary),
+        *_finished(chunks, SmallSums, small_columns, vocabulary),
+    ]
     order = torch.cat([at for at, _ in parts]).argsort()
-    columns = {name: torch.cat([part[name] for _, part in parts])[order] for name in parts[0][1]}
-    for group, doubtful in zip(GROUPS.values(), columns.pop("doubtful").unbind(-1), strict=True):
-        places = doubtful.nonzero().squeeze(-1)
-        for rows in row_chunks(z[: len(places)]) if len(places) else ():
-            at = places[rows]
-            for _, pair in pairs(z[at], z_perturbed[at], temperature, arena):
-                for name, values in group(pair).items():
-                    columns[name][at] = values
+    names = parts[0][1].columns
+    columns = {name: torch.cat([found.columns[name] for _, found in parts])[order] for name in names}
+    doubtful = torch.cat([found.doubtful for _, found in parts])[order]
+    for group, doubted in zip(GROUPS.values(), doubtful.unbind(-1), strict=True):
+        _take_anew(columns, group, places[doubted], rows, arena)
     return columns
 
 
+def _sums(pair: Pair) -> PairSums:
+    """What a chunk's columns follow from, on the cheapest way that serves all of its rows."""
+    centred = pair.centred_delta()
+    x = centred.x
+    if x.numel() and max(-centred.least.min().item(), centred.most.max().item()) <= LARGEST_STEP:
+        return small_sums(pair, x)
+    growth = pair.arena.like(x)
+    sums = fast_sums(pair, centred, growth)
+    return apart_sums(pair, x, growth, sums) if bool(apart(sums).any()) else sums
+
+
 def _finished(
-    finish: Finish, chunks: list[tuple[slice, Columns]], places: Tensor, vocabulary: int
-) -> tuple[Tensor, Columns]:
-    """The rows of these chunks and their columns, with the mask of what is doubtful as one more."""
-    sums = {name: torch.cat([part[name] for _, part in chunks]) for name in chunks[0][1]}
-    columns, doubtful = finish(sums, vocabulary)
-    return torch.cat([places[rows] for rows, _ in chunks]), columns | {"doubtful": doubtful}
+    chunks: Chunks, kind: type[Sums], finish: Callable[[Sums, int], Found], vocabulary: int
+) -> Iterator[tuple[Tensor, Found]]:
+    """Places ``(rows,)`` and columns of all rows whose sums are of one kind; nothing where there are none."""
+    mine = [(at, sums) for at, sums in chunks if type(sums) is kind]
+    if mine:
+        yield torch.cat([at for at, _ in mine]), finish(kind.cat([sums for _, sums in mine]), vocabulary)
+
+
+def _take_anew(
+    columns: Columns, group: Callable[[Pair], Columns], places: Tensor, rows: LogitRows, arena: Arena
+) -> None:
+    """Overwrite the columns of a group at some rows by the careful way."""
+    if not len(places):
+        return
+    for some in row_chunks(rows.z[: len(places)]):
+        at = places[some]
+        for _, pair in pairs(rows.z[at], rows.z_perturbed[at], rows.temperature, arena):
+            for name, values in group(pair).items():
+                columns[name][at] = values
 
 
 def _option_mass(z: Tensor, temperature: float, ids: Tensor | None) -> Tensor:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from theory.drift.rows.rows import Arena, Pair, pairs
-from theory.validation import check_pair, check_size
+from theory.drift.rows.buffers import Arena
+from theory.drift.rows.logits import logit_rows
+from theory.drift.rows.rows import Pair, pairs
 
 
 def hockey_stick(
@@ -24,15 +25,13 @@ def hockey_stick(
     It vanishes from ``epsilon = max log(q/p)`` on, which is below the oscillation R; theorem J7 bounds it
     by R.
     """
-    check_pair("logits", logits, "perturbed", perturbed)
-    temperature = check_size(temperature, logits, perturbed)
-    z, z_perturbed = (t.detach().reshape(-1, logits.shape[-1]) for t in (logits, perturbed))
-    blocks = [_curve(pair, epsilons) for _, pair in pairs(z, z_perturbed, temperature, Arena())]
-    return torch.cat(blocks).reshape(*logits.shape[:-1], len(epsilons))
+    rows = logit_rows(logits, perturbed, temperature)
+    chunks = pairs(rows.z, rows.z_perturbed, rows.temperature, Arena())
+    return torch.cat([_curve(pair, epsilons) for _, pair in chunks]).reshape(*rows.lead, len(epsilons))
 
 
 def _curve(pair: Pair, epsilons: Sequence[float]) -> Tensor:
-    x, _, _ = pair.centred_delta()
+    x = pair.centred_delta().x
     p, q = pair.dense.probs, pair.perturbed.probs
     log_ratio = x - torch.log1p((p * torch.expm1(x)).sum(-1, keepdim=True))
     # q - e^epsilon p = q (1 - e^(epsilon - log q/p)): each term without cancellation

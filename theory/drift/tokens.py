@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from theory.drift.rows.rows import Arena, Pair, Softmax, first_largest, pairs, row_chunks
-from theory.validation import check_finite, check_pair, check_size, check_tokens
+from theory.drift.rows.buffers import Arena
+from theory.drift.rows.logits import logit_rows
+from theory.drift.rows.rows import Pair, Softmax, first_largest, pairs, row_chunks
+from theory.validation import check_finite, check_size, check_tokens
 
 
 def token_log_probs(logits: Tensor, tokens: Tensor, temperature: float = 1.0) -> Tensor:
@@ -41,11 +43,9 @@ def gumbel_flip(logits: Tensor, perturbed: Tensor, temperature: float = 1.0) -> 
     ValueError
         As :func:`theory.measure`.
     """
-    check_pair("logits", logits, "perturbed", perturbed)
-    temperature = check_size(temperature, logits, perturbed)
-    z, z_perturbed = (t.detach().reshape(-1, logits.shape[-1]) for t in (logits, perturbed))
-    blocks = [_flip(pair) for _, pair in pairs(z, z_perturbed, temperature, Arena())]
-    return torch.cat(blocks).reshape(logits.shape[:-1])
+    rows = logit_rows(logits, perturbed, temperature)
+    chunks = pairs(rows.z, rows.z_perturbed, rows.temperature, Arena())
+    return torch.cat([_flip(pair) for _, pair in chunks]).reshape(rows.lead)
 
 
 def _flip(pair: Pair) -> Tensor:

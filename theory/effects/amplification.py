@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
-Array = NDArray[np.float64]
+from theory.arrays import Array
 
 DENSE_LIMIT = 64
 """Up to this vocabulary the extreme directions come from a dense eigenvalue problem."""

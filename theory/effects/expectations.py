@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
+from theory.arrays import Array
 
 STEP = 0.05
 """Spacing of log x.  The integrands are analytic for |Im log x| < pi/2, where this step costs below 1e-11."""

@@ -14,14 +14,12 @@ import mpmath
 import numpy as np
 import scipy.special
 import sympy as sp
-from numpy.typing import NDArray
 
-from theory.formulas.interval_arithmetic import INTERVAL_FUNCTIONS, Interval
+from theory.arrays import Array
+from theory.formulas.interval_arithmetic import INTERVAL_FUNCTIONS, MpInterval
 from theory.formulas.javascript import code
 from theory.formulas.safe_forms import Expression, Stable, careful, elementary
 from theory.formulas.symbols import latex_names
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Formula:
         """Value from the definitions, at mpmath's current precision."""
         return mpmath_function(self.expression)(*self._arguments(values, mpmath.mpf))
 
-    def enclosure(self, **values: Interval) -> Interval:
+    def enclosure(self, **values: MpInterval) -> MpInterval:
         """Interval that contains the value for every point of the given ``mpmath.iv`` intervals."""
         return interval_function(self.expression)(*self._arguments(values, lambda value: value))
 

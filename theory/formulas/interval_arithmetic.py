@@ -16,28 +16,28 @@ from typing import Any
 import mpmath
 from mpmath import iv
 
-Interval = Any  # mpmath.iv.mpf
+MpInterval = Any  # mpmath.iv.mpf
 
 GUARD_BITS = 64
 
 
-def interval(lower: Any, upper: Any | None = None) -> Interval:
+def interval(lower: Any, upper: Any | None = None) -> MpInterval:
     """The interval of two numbers, exactly."""
     return iv.mpf([lower, lower if upper is None else upper])
 
 
-def _nonnegative(x: Interval) -> Interval:
+def _nonnegative(x: MpInterval) -> MpInterval:
     x = iv.mpf(x)
     return iv.mpf([max(x.a, 0), x.b]) if x.a < 0 <= x.b else x
 
 
-def sqrt(x: Interval) -> Interval:
+def sqrt(x: MpInterval) -> MpInterval:
     """Square root of a number known to be non-negative."""
     return iv.sqrt(_nonnegative(x))
 
 
-def _increasing(function: Callable[[Any], Any]) -> Callable[[Interval], Interval]:
-    def evaluate(x: Interval) -> Interval:
+def _increasing(function: Callable[[Any], Any]) -> Callable[[MpInterval], MpInterval]:
+    def evaluate(x: MpInterval) -> MpInterval:
         x = iv.mpf(x)
         precision = iv.prec
         with mpmath.workprec(precision + GUARD_BITS):
@@ -51,7 +51,7 @@ def _increasing(function: Callable[[Any], Any]) -> Callable[[Interval], Interval
 _log = _increasing(mpmath.log)
 
 
-def log(x: Interval) -> Interval:
+def log(x: MpInterval) -> MpInterval:
     """Logarithm of a number known to be positive."""
     x = _nonnegative(x)
     if x.a > 0:
@@ -59,19 +59,19 @@ def log(x: Interval) -> Interval:
     return iv.mpf([-mpmath.inf, _log(iv.mpf(x.b)).b if x.b > 0 else -mpmath.inf])
 
 
-def maximum(*terms: Interval) -> Interval:
+def maximum(*terms: MpInterval) -> MpInterval:
     """Largest of some intervals."""
     numbers = [iv.mpf(term) for term in terms]
     return iv.mpf([max(x.a for x in numbers), max(x.b for x in numbers)])
 
 
-def minimum(*terms: Interval) -> Interval:
+def minimum(*terms: MpInterval) -> MpInterval:
     """Smallest of some intervals."""
     numbers = [iv.mpf(term) for term in terms]
     return iv.mpf([min(x.a for x in numbers), min(x.b for x in numbers)])
 
 
-def heaviside(x: Interval, at_zero: Any = None) -> Interval:
+def heaviside(x: MpInterval, at_zero: Any = None) -> MpInterval:
     """Step function: it appears in derivatives of maxima and minima."""
     x = iv.mpf(x)
     return iv.mpf([1 if x.a > 0 else 0, 0 if x.b < 0 else 1])
@@ -95,12 +95,12 @@ INTERVAL_FUNCTIONS: dict[str, Any] = {
 }
 
 
-def lower_float(x: Interval) -> float:
+def lower_float(x: MpInterval) -> float:
     """Largest convenient float that is not above the interval."""
     return _outward(x.a._mpi_[0], -math.inf)
 
 
-def upper_float(x: Interval) -> float:
+def upper_float(x: MpInterval) -> float:
     """Smallest convenient float that is not below the interval."""
     return _outward(x.b._mpi_[1], math.inf)
 

@@ -8,12 +8,10 @@ import mpmath
 import numpy as np
 import sympy as sp
 from mpmath import mpf
-from numpy.typing import NDArray
 
+from theory.arrays import Array
 from theory.formulas.safe_forms import Expression
 from theory.instances.instance import Number
-
-Array = NDArray[np.float64]
 
 
 def random_vector(rng: np.random.Generator, size: int, scale: float = 1.0) -> list[Number]:

@@ -4,7 +4,7 @@ checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -12,9 +12,14 @@ from typing import Any
 import mpmath
 
 from theory.formulas.safe_forms import Expression
+from theory.instances.instance import DIGITS
 
 TOLERANCE = mpmath.mpf(10) ** -25
 """Relative tolerance of equalities and inequalities evaluated at ``DIGITS`` digits."""
+
+
+Relation = tuple[Any, str, Any]
+"""``(left, "=" or "<=", right)``."""
 
 
 class Method(StrEnum):
@@ -51,6 +56,16 @@ def require(left: Any, relation: str, right: Any, tolerance: Any = TOLERANCE) ->
         raise StepFailedError(f"{mpmath.nstr(left, 17)} {relation} {mpmath.nstr(right, 17)} is false")
 
 
+def hold(relations: Callable[[], Iterable[Relation]], tolerance: Any = TOLERANCE) -> int:
+    """Require every relation, evaluated at ``DIGITS`` digits; how many there are."""
+    count = 0
+    with mpmath.workdps(DIGITS):
+        for left, relation, right in relations():
+            require(left, relation, right, tolerance)
+            count += 1
+    return count
+
+
 def computed(text: str, method: Method, check: Callable[[], str], equation: Expression | None = None) -> Step:
     """A step with its own check, for enumerations and simulations."""
     return Step(text, method, check, equation)
@@ -59,6 +74,3 @@ def computed(text: str, method: Method, check: Callable[[], str], equation: Expr
 def argument(text: str, equation: Expression | None = None) -> Step:
     """A step in words; ``verify`` reports that it has no machine check."""
     return Step(text, Method.ARGUED, lambda: "words only", equation)
-
-
-Relations = list[tuple[Any, str, Any]]

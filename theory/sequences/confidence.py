@@ -32,7 +32,7 @@ def hoeffding_band(values: Tensor, level: float = 0.95) -> Band:
     ValueError
         If values leave [0, 1], have no cluster, or level is outside (0, 1).
     """
-    values, alpha = _checked(values, level, clusters=1)
+    values, alpha = check_rows(values, low=0, high=1), 1 - check_level(level)
     half = math.sqrt(math.log(2 / alpha) / (2 * values.shape[0]))
     return _band(values.mean(0), torch.full_like(values[0], half))
 
@@ -49,7 +49,7 @@ def empirical_bernstein_band(values: Tensor, level: float = 0.95) -> Band:
     ValueError
         If values leave [0, 1], there are fewer than two clusters, or level is outside (0, 1).
     """
-    values, alpha = _checked(values, level, clusters=2)
+    values, alpha = check_rows(values, low=0, high=1, rows=2), 1 - check_level(level)
     m, log_term = values.shape[0], math.log(3 / alpha)
     half = torch.sqrt(2 * values.var(0) * log_term / m) + 7 * log_term / (3 * (m - 1))
     return _band(values.mean(0), half)
@@ -66,7 +66,7 @@ def dkw_band(values: Tensor, level: float = 0.95) -> Band:
     ValueError
         If a row is not a nonincreasing sequence of 0 and 1, or level is outside (0, 1).
     """
-    values, alpha = _checked(values, level, clusters=1)
+    values, alpha = check_rows(values, low=0, high=1), 1 - check_level(level)
     if bool(((values != 0) & (values != 1)).any()) or bool((values.diff(dim=1) > 0).any()):
         raise ValueError(
             "values has a row that is not a nonincreasing sequence of 0 and 1; expected indicators"
@@ -88,14 +88,21 @@ def _band(mean: Tensor, half_width: Tensor) -> Band:
     return Band(mean, (mean - half_width).clamp(min=0), (mean + half_width).clamp(max=1))
 
 
-def _checked(values: Tensor, level: float, clusters: int) -> tuple[Tensor, float]:
-    if values.ndim != 2 or values.shape[0] < clusters:
+def check_rows(values: Tensor, low: float = 0, high: float = math.inf, rows: int = 1) -> Tensor:
+    """Return ``values`` as float64; raise ValueError unless it is ``(rows, n)`` with all in [low, high]."""
+    if values.ndim != 2 or values.shape[0] < rows:
         raise ValueError(
-            f"values has shape {tuple(values.shape)}; expected (clusters, n), clusters >= {clusters}"
+            f"values has shape {tuple(values.shape)}; expected (clusters, n), clusters >= {rows}"
         )
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; expected a number between 0 and 1")
     values = values.double()
-    if not bool(((values >= 0) & (values <= 1)).all()):
-        raise ValueError("values leaves [0, 1]; expected values in [0, 1]")
-    return values, 1 - level
+    if not bool(((values >= low) & (values <= high)).all()):
+        allowed = f"[{low:g}, {high:g}]" if high < math.inf else f"numbers >= {low:g}"
+        raise ValueError(f"values leaves {allowed}; expected values in {allowed}")
+    return values
+
+
+def check_level(level: float, name: str = "level") -> float:
+    """Return ``level``; raise ValueError unless it is inside (0, 1)."""
+    if not 0 < level < 1:
+        raise ValueError(f"{name} is {level}; expected a number between 0 and 1")
+    return level

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from sim.attacks.worlds.differentiable import COLUMNS, Pair
-from sim.attacks.worlds.world import Array, Free, Given
+from sim.attacks.worlds.world import Free, Given
 from sim.logits.base import log_uniform
+from theory.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from sim.attacks.worlds.differentiable import COLUMNS, Pair
-from sim.attacks.worlds.world import Array, Free, Given, cosine_distance
+from sim.attacks.worlds.world import Free, Given, cosine_distance
+from theory.arrays import Array
 from theory.effects.retrieval import angle
 
 WIDTH = 3

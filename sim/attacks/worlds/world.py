@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-Array = NDArray[np.float64]
+from theory.arrays import Array
+
 Free = Mapping[str, Tensor]
 """Parameters that the search moves, float64, rows first."""
 

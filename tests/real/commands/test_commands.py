@@ -16,7 +16,7 @@ from real.models.save import save
 from real.pruning.apply import pruned
 from real.tracing import trace_sublayers
 from tests.real.families import LAYERS, language_model, some_tokens
-from theory.entry import run
+from theory.terminal.run import run
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from real.text.prompting import encode_prompt
 from real.text.texts import passages
 from theory.names import UnknownNameError
 
-CHOSEN = ["agreement", "copy-1", "functions"]
+CHOSEN = ["agreement", "copy-1"]
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def small_step(
     delta = torch.rand(size, generator=generator, dtype=torch.float64) - 0.5
     if shape == "one moved":
         delta[1:] *= 1e-6
-    centred = whole_pair(logits.unsqueeze(0), (logits + delta).unsqueeze(0), temperature).centred_delta()[0]
+    centred = whole_pair(logits.unsqueeze(0), (logits + delta).unsqueeze(0), temperature).centred_delta().x
     return logits, logits + shift + delta * (step / centred.abs().max())
 
 
@@ -48,7 +48,7 @@ def test_moments_serve_small_steps(
 ) -> None:
     logits, perturbed = small_step(seed, size, shape, 0.999999 * step * LARGEST_STEP, shift, temperature)
     pair = whole_pair(logits.unsqueeze(0), perturbed.unsqueeze(0), temperature)
-    x, _, _ = pair.centred_delta()
+    x = pair.centred_delta().x
     assert x.abs().max() <= LARGEST_STEP
     columns, doubts = small_columns(small_sums(pair, x), size)
     truth = oracle.drift_columns(logits.tolist(), perturbed.tolist(), temperature)

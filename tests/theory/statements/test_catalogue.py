@@ -1,6 +1,7 @@
 """The catalogue as a whole: complete, named, verified; the command line; the LaTeX appendix."""
 
 import dataclasses
+import importlib
 import json
 import re
 import subprocess
@@ -10,16 +11,20 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from theory import catalogue
+import theory
+from theory import catalogue, statements
 from theory.command_line import app
 from theory.formulas.claims import Bound, at_most
 from theory.formulas.symbols import oscillation
 from theory.instances.two_atom_laws import swap
 from theory.proofs.step import Method, argument
 from theory.proofs.symbolic import identity
+from theory.statements.places import place
 from theory.theorems.latex import document, section
 from theory.theorems.theorem import Counterexample, Status, Theorem, Witness
 from theory.theorems.verify import verify_one
+
+ROOT = Path(theory.__path__[0]).parent
 
 EXPECTED = {
     **{"A": 7, "B": 10, "D": 4, "E": 7, "F": 8, "G": 14, "H": 6, "I": 4, "J": 7, "T": 3},
@@ -107,6 +112,23 @@ def test_sharp_and_false_carry_their_evidence() -> None:
         assert theorem.derivation or theorem.counterexample, theorem.id
 
 
+@pytest.mark.parametrize(
+    "folder", sorted(p.parent.name for p in Path(statements.__path__[0]).glob("*/__init__.py"))
+)
+def test_a_folder_lists_its_theorems(folder: str) -> None:
+    module = importlib.import_module(f"theory.statements.{folder}")
+    listed = " ".join(module.__doc__.split()).rsplit(": ", 1)[1].removesuffix(".").split(", ")
+    assert listed == [theorem.id for theorem in catalogue if theorem in module.THEOREMS]
+
+
+@pytest.mark.parametrize("theorem", catalogue, ids=lambda theorem: theorem.id)
+def test_a_theorem_is_found_in_its_file(theorem: Theorem) -> None:
+    path, line = place(theorem.id)
+    module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    assert theorem in vars(module).values()
+    assert "Theorem(" in path.read_text(encoding="utf-8").splitlines()[line - 1]
+
+
 def broken(**changes: object) -> Theorem:
     base: dict[str, object] = {
         "id": "Z1",
@@ -163,7 +185,9 @@ def test_command_line_lists_shows_verifies_and_exports(tmp_path: Path) -> None:
         return result.stdout
 
     assert "B5" in run()
-    assert "proved symbolically" in run("show", "kl-oscillation")
+    shown = run("show", "kl-oscillation")
+    assert "proved symbolically" in shown
+    assert str(place("B5")) in shown
     (record,) = json.loads(run("verify", "--json", "B1"))
     assert record["id"] == "B1"
     assert record["passed"]

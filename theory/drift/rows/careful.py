@@ -37,7 +37,7 @@ def careful_rows(pair: Pair) -> Columns:
 
 def _divergences(pair: Pair) -> Columns:
     log_p, log_q = pair.dense.log_probs, pair.perturbed.log_probs
-    x, _, _ = pair.centred_delta()
+    x = pair.centred_delta().x
     log_ratio = _log_ratio(x, log_p, log_q, power=1)
     downward = below(log_ratio, 0.0)
     size = log_ratio.abs()

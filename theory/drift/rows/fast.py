@@ -10,197 +10,205 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from theory.drift.rows.careful import GROUPS, Columns
-from theory.drift.rows.rows import LOG2E, Pair
+from theory.drift.rows.buffers import Planes
+from theory.drift.rows.careful import Columns
+from theory.drift.rows.doubt import Doubt, Found
+from theory.drift.rows.rows import LOG2E, Centred, Pair
 from theory.drift.rows.stable import dot, dots
+from theory.drift.rows.sums import FastSums, PairSums, Weighted
 
-# A result this much smaller than what it is a difference of keeps twelve digits or more; squares of long rows
-# are summed with larger errors, so they are held to ten times this.
-KEPT = 1e-3
-# Spread of logits and of delta for which no product of two probabilities or ratios over- or underflows.
-WIDEST_SPREAD = 300.0
 # Variance of delta under p and the escort from which on e^x - 1 need not keep more digits than e^x, provided
-# that the squared Hellinger distance, the smallest of the results, is not below KEPT.
+# that the squared Hellinger distance, the smallest of the results, is not below what Doubt keeps.
 MOVED = 0.02
-VARIANCES = ("var_p", "var_q", "var_w", "var_r", "var_g")
 
 
-class Doubt:
-    """Collects, per row and group of columns, whether every difference taken kept its digits."""
-
-    def __init__(self, sums: Columns) -> None:
-        in_range = torch.maximum(-sums["lowest"], sums["most"] - sums["least"]) < WIDEST_SPREAD
-        self._sound: dict[str, list[Tensor]] = {group: [in_range] for group in GROUPS}
-
-    def check(self, group: str, result: Tensor, scale: Tensor) -> Tensor:
-        """Return ``result``, a difference of terms of size ``scale``, each ``(rows,)`` or ``(rows, k)``."""
-        kept = result.abs() >= KEPT * scale
-        self._sound[group].append(kept if kept.ndim == 1 else kept.all(-1))
-        return result
-
-    def rows(self) -> Tensor:
-        """Mask ``(rows, groups)``: a result is too small, or nan, or the exponents are out of range."""
-        return ~torch.stack([torch.stack(sound).all(0) for sound in self._sound.values()], -1)
-
-
-def fast_sums(pair: Pair, centred: tuple[Tensor, Tensor, Tensor], growth: Tensor) -> Columns:
-    """The sums over the vocabulary that :func:`fast_columns` needs, ``(rows,)`` or ``(rows, k)``.
-
-    ``centred`` is ``pair.centred_delta()``; ``growth``, ``(rows, V)``, becomes e^(x/2). The five of a sum are
-    those of :func:`_weigh`.
-    """
-    x, least, most = centred
+def fast_sums(pair: Pair, centred: Centred, growth: Tensor) -> FastSums:
+    """The sums over the vocabulary of a chunk; ``growth``, ``(rows, V)``, becomes e^(x/2)."""
+    x, planes = centred.x, pair.planes
     torch.mul(x, 0.5 * LOG2E, out=growth).exp2_()
-    weights = _weigh(pair, growth)
+    _weigh(planes, growth)
     spare = torch.mul(x, x, out=pair.arena.like(x))
-    total = pair.room[:, :7].sum(-1)
-    by_x = dots(pair.room[:, :7], x)
-    mass = torch.cat([1 + pair.dense.rest, total[:, 3:]], -1)
-    mean, square = by_x[:, 2:] / mass, dots(weights, spare) / mass
-    sums = vector_sums(pair) | {
-        "least": least,
-        "most": most,
-        "total": total,
-        "by_x": by_x,
-        "by_y": dots(pair.room[:, 1:4], pair.dense.y),
-        "mass": mass,
-        "mean": mean,
-        "square": square,
-        "variance": square - mean * mean,
-        "fourth": dot(weights[:, 3], weights[:, 3]),
+    exponents, weights = torch.split(planes.exponents_and_weights.sum(-1), [2, 5], -1)
+    exponents_x, weights_x = torch.split(dots(planes.exponents_and_weights, x), [2, 5], -1)
+    mass = torch.cat([1 + pair.dense.rest, weights[:, 1:]], -1)  # that of p as the margin of its top knows it
+    mean, square = weights_x / mass, dots(planes.weights, spare) / mass
+    variance = square - mean * mean
+    change = pair.arena.like(x)
+    if bool(_moved(variance).all()):
+        excess, root_excess = _change_of_moved(Weighted.of(mass), growth, change)
+    else:
+        excess, root_excess = _change(pair, x, change, spare)
+    (x_sum, y_sum), (xx, xy) = (part.unbind(-1) for part in (exponents, exponents_x))
+    yy, py, qy = dots(planes.y_p_q, planes.y).unbind(-1)
+    return FastSums(
+        **pair_sums(pair),
+        least=centred.least,
+        most=centred.most,
+        x=x_sum,
+        y=y_sum,
+        xx=xx,
+        xy=xy,
+        yy=yy,
+        py=py,
+        qy=qy,
+        mass=mass,
+        mean=mean,
+        square=square,
+        variance=variance,
+        fourth=dot(planes.escort, planes.escort),
+        excess=excess,
+        root_excess=root_excess,
+        **_divergence_sums(planes, change, growth, excess, spare),
+    )
+
+
+def pair_sums(pair: Pair) -> Columns:
+    """The fields of :class:`PairSums` that are found alike on every way."""
+    z_step, step_step = dots(pair.planes.vectors, pair.step).unbind(-1)
+    return {
+        "rest": pair.dense.rest.squeeze(-1),
+        "margin": pair.dense.margin,
         "lowest": pair.dense.y.amin(-1),
+        "zz": dot(pair.z, pair.z),
+        "z_step": z_step,
+        "step_step": step_step,
         "top1_agree": (pair.top_perturbed == pair.dense.top).squeeze(-1),
     }
-    change = pair.arena.like(x)
-    if bool((sums["variance"][:, ::3] >= MOVED).all()):
-        sums |= _change_of_moved(mass, growth, change)
-    else:
-        sums |= _change(pair, x, change, spare)
-    return sums | _divergence_sums(weights, change, growth, sums["excess"], spare)
 
 
-def _change_of_moved(mass: Tensor, growth: Tensor, change: Tensor) -> Columns:
+def _weigh(planes: Planes, growth: Tensor) -> None:
+    """Fill the planes of the weights, given that of p and ``growth``, e^(x/2)."""
+    torch.mul(planes.p, planes.p, out=planes.escort)
+    torch.mul(planes.p, growth, out=planes.root)
+    torch.mul(planes.root, growth, out=planes.q)
+    torch.mul(planes.root, planes.root, out=planes.product)
+
+
+def _moved(variance: Tensor) -> Tensor:
+    """Which rows moved far, ``(rows,)``, from their variances ``(rows, 5)``."""
+    under = Weighted.of(variance)
+    return (under.p >= MOVED) & (under.escort >= MOVED)
+
+
+def _change_of_moved(mass: Weighted, growth: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
     """(e^x - E)/2 into ``change``, with E = E_p e^x; what E and E_p e^(x/2) exceed 1 by, ``(rows,)``."""
-    mean_growth = mass[:, 1] / mass[:, 0]
+    mean_growth = mass.q / mass.p
     torch.addcmul((-0.5 * mean_growth).unsqueeze(-1), growth, growth, value=0.5, out=change)
-    return {"excess": mean_growth - 1, "root_excess": mass[:, 4] / mass[:, 0] - 1}
+    return mean_growth - 1, mass.root / mass.p - 1
 
 
-def _change(pair: Pair, x: Tensor, change: Tensor, spare: Tensor) -> Columns:
+def _change(pair: Pair, x: Tensor, change: Tensor, spare: Tensor) -> tuple[Tensor, Tensor]:
     """As :func:`_change_of_moved`, all relative to what they differ from."""
-    mass, p = 1 + pair.dense.rest.squeeze(-1), pair.dense.weights
+    mass, p = 1 + pair.dense.rest.squeeze(-1), pair.planes.p
     half = torch.mul(x, 0.5, out=spare).expm1_()
     torch.addcmul(half, half, half, value=0.5, out=change)  # (e^x - 1)/2
     excess = 2 * dot(p, change) / mass
     change.sub_((0.5 * excess).unsqueeze(-1))
-    return {"excess": excess, "root_excess": dot(p, half) / mass}
-
-
-def _weigh(pair: Pair, growth: Tensor) -> Tensor:
-    """p, q, p*q, p^2 and sqrt(p*q), each times a constant, as ``(rows, 5, V)``; ``growth`` is e^(x/2)."""
-    p, q, product, escort, root = pair.room[:, 2:7].unbind(1)
-    torch.mul(p, p, out=escort)
-    torch.mul(p, growth, out=root)
-    torch.mul(root, growth, out=q)
-    torch.mul(root, root, out=product)
-    return pair.room[:, 2:7]
+    return excess, dot(p, half) / mass
 
 
 def _divergence_sums(
-    weights: Tensor, change: Tensor, growth: Tensor, excess: Tensor, spare: Tensor
+    planes: Planes, change: Tensor, growth: Tensor, excess: Tensor, spare: Tensor
 ) -> Columns:
     """Sums over q/p - 1, which is ``change`` times 2/E with E = E_p e^x. Overwrites ``change``.
 
     sinh^2(l/2) = (q-p)^2/4pq with l = log(q/p) gives chi2 both ways and, as js = J/4 - sum (p+q)/2 log
     cosh(l/2) with J = sum (q-p) l, js: both of its terms are of second order, the sum about half of J/4.
     """
-    p, _, _, escort, _ = weights.unbind(1)
-    sums = {
-        "escort_change": dot(escort, change),
-        "distance": dot(p, torch.abs(change, out=spare)),
-    }
+    escort_change = dot(planes.escort, change)
+    distance = dot(planes.p, torch.abs(change, out=spare))
     sinh_sq = change.div_(growth).square_().mul_((1 / (1 + excess)).unsqueeze(-1))
-    sums["sinh_sq"] = dots(weights[:, :3], sinh_sq)
-    return sums | {"log_cosh": dots(weights[:, :2], sinh_sq.log1p_())}
-
-
-def vector_sums(pair: Pair) -> Columns:
-    """Sums about p alone and the logits as vectors that every way of computing a row needs.
-
-    Beside them each way gives ``total``, sums of x and y, ``by_x``, of their products with x, and ``by_y``,
-    of y's with y; more may follow in each.
-    """
+    by_p, by_q, by_product = dots(planes.weights[:, :3], sinh_sq).unbind(-1)
+    log_cosh_p, log_cosh_q = dots(planes.weights[:, :2], sinh_sq.log1p_()).unbind(-1)
     return {
-        "rest": pair.dense.rest.squeeze(-1),
-        "margin": pair.dense.margin,
-        "norm_sq": dot(pair.z, pair.z),
-        "by_step": dots(pair.room[:, 7:], pair.step),
+        "escort_change": escort_change,
+        "distance": distance,
+        "sinh_sq_p": by_p,
+        "sinh_sq_q": by_q,
+        "sinh_sq_product": by_product,
+        "log_cosh_p": log_cosh_p,
+        "log_cosh_q": log_cosh_q,
     }
 
 
-def fast_columns(sums: Columns, vocabulary: int) -> tuple[Columns, Tensor]:
-    """All measured columns, each ``(rows,)``, and the mask of :meth:`Doubt.rows`."""
+def fast_columns(sums: FastSums, vocabulary: int) -> Found:
+    """All measured columns and which of them to doubt."""
     doubt = Doubt(sums)
     columns = shared_columns(sums, vocabulary, doubt)
-    mass, mean = sums["mass"], sums["mean"]
-    variance = doubt.check("variances", sums["variance"], 10 * sums["square"])
-    columns |= zip(VARIANCES, variance.unbind(-1), strict=True)
-    crossed = torch.log1p(sums["rest"]) - sums["by_y"][:, 2] / mass[:, 1]
-    scale = 20 * (crossed + mean[:, 1].abs() + torch.log1p(sums["excess"]).abs())
-    return columns | {
+    variance = doubt.check("variances", sums.variance, 10 * sums.square)
+    crossed = torch.log1p(sums.rest) - sums.qy / Weighted.of(sums.mass).q
+    scale = 20 * (crossed + Weighted.of(sums.mean).q.abs() + torch.log1p(sums.excess).abs())
+    columns |= {
+        **variances(variance),
         "js": doubt.check("divergences", *jensen_shannon(sums, columns)),
         "entropy_perturbed": doubt.check("shape", crossed - columns["kl_reverse"], scale),
-    }, doubt.rows()
+    }
+    return Found(columns, doubt.rows())
 
 
-def shared_columns(sums: Columns, vocabulary: int, doubt: Doubt) -> Columns:
+def variances(values: Tensor) -> Columns:
+    """The columns of ``(rows, 5)`` variances."""
+    under = Weighted.of(values)
+    return {
+        "var_p": under.p,
+        "var_q": under.q,
+        "var_w": under.product,
+        "var_r": under.escort,
+        "var_g": under.root,
+    }
+
+
+def shared_columns(sums: FastSums, vocabulary: int, doubt: Doubt) -> Columns:
     """The columns that are found alike for rows apart and not: all but js, five variances, entropy of q."""
-    least, most = sums["least"], sums["most"]
-    mass, mean = sums["mass"], sums["mean"]
-    shift = torch.log1p(sums["excess"])
+    least, most = sums.least, sums.most
+    mass, mean = Weighted.of(sums.mass), Weighted.of(sums.mean)
+    shift = torch.log1p(sums.excess)
     return {
         "oscillation": most - least,
         "rho_plus": doubt.check("range", most - shift, most.abs()),
         "rho_minus": doubt.check("range", shift - least, least.abs()),
-        "low_p": doubt.check("range", least - mean[:, 0], least.abs()),
-        "high_p": doubt.check("range", most - mean[:, 0], most.abs()),
-        "low_r": doubt.check("range", least - mean[:, 3], least.abs()),
-        "high_r": doubt.check("range", most - mean[:, 3], most.abs()),
-        "gini_p": mass[:, 3] / mass[:, 0] ** 2,
-        "gini_r": sums["fourth"] / mass[:, 3] ** 2,
+        "low_p": doubt.check("range", least - mean.p, least.abs()),
+        "high_p": doubt.check("range", most - mean.p, most.abs()),
+        "low_r": doubt.check("range", least - mean.escort, least.abs()),
+        "high_r": doubt.check("range", most - mean.escort, most.abs()),
+        "gini_p": mass.escort / mass.p**2,
+        "gini_r": sums.fourth / mass.escort**2,
         "var_u": uniform_variance(sums, vocabulary, doubt),
-        **_divergences(sums, mass, mean, shift, doubt),
+        **_divergences(sums, shift, doubt),
         **vector_columns(sums, vocabulary, doubt),
-        **shape(sums, sums["by_y"][:, 1]),
+        **shape(sums, sums.py),
     }
 
 
-def _divergences(sums: Columns, mass: Tensor, mean: Tensor, shift: Tensor, doubt: Doubt) -> Columns:
+def _divergences(sums: FastSums, shift: Tensor, doubt: Doubt) -> Columns:
     """The sums about p and q but js; ``shift`` is log E_p e^x. E_p |l| is at most kl + 2 tv, E_q |l| too."""
-    p, q, _, escort, _ = mass.unbind(-1)
-    growth, sinh_sq = 1 + sums["excess"], sums["sinh_sq"]
-    tv = sums["distance"] / (p * growth)
-    kl = doubt.check("divergences", shift - mean[:, 0], tv)
+    mass, mean = Weighted.of(sums.mass), Weighted.of(sums.mean)
+    growth = 1 + sums.excess
+    tv = sums.distance / (mass.p * growth)
+    kl = doubt.check("divergences", shift - mean.p, tv)
     root = torch.sqrt(growth)
-    affinity_lost = sums["excess"] / (1 + root) - sums["root_excess"]
-    moved = (sums["variance"][:, ::3] >= MOVED).all(-1)
+    affinity_lost = sums.excess / (1 + root) - sums.root_excess
+    escort_growth = mass.escort * growth
     return {
         "kl": kl,
-        "kl_reverse": doubt.check("divergences", mean[:, 1] - shift, torch.maximum(tv, kl)),
+        "kl_reverse": doubt.check("divergences", mean.q - shift, torch.maximum(tv, kl)),
         "tv": tv,
-        "hellinger_sq": doubt.check("divergences", affinity_lost / root, torch.where(moved, 1.0, tv)),
-        "chi2": 4 * sinh_sq[:, 1] / q,
-        "chi2_reverse": 4 * sinh_sq[:, 0] / p,
+        "hellinger_sq": doubt.check(
+            "divergences", affinity_lost / root, torch.where(_moved(sums.variance), 1.0, tv)
+        ),
+        "chi2": 4 * sums.sinh_sq_q / mass.q,
+        "chi2_reverse": 4 * sums.sinh_sq_p / mass.p,
         "cosdist_p": distance_of_directions(
-            2 * sums["escort_change"] / (escort * growth), 4 * sinh_sq[:, 2] / (escort * growth), doubt
+            2 * sums.escort_change / escort_growth, 4 * sums.sinh_sq_product / escort_growth, doubt
         ),
     }
 
 
-def jensen_shannon(sums: Columns, columns: Columns) -> tuple[Tensor, Tensor]:
+def jensen_shannon(sums: FastSums, columns: Columns) -> tuple[Tensor, Tensor]:
     """js as a quarter of the Jeffreys divergence less a sum, and the size of the terms."""
     jeffreys = columns["kl"] + columns["kl_reverse"]
-    log_cosh = (sums["log_cosh"] / sums["mass"][:, :2]).sum(-1)
+    mass = Weighted.of(sums.mass)
+    log_cosh = sums.log_cosh_p / mass.p + sums.log_cosh_q / mass.q
     return 0.25 * (jeffreys - log_cosh), torch.maximum(columns["tv"], 40 * jeffreys)
 
 
@@ -211,39 +219,36 @@ def distance_of_directions(mean: Tensor, square: Tensor, doubt: Doubt) -> Tensor
     return across / (length * (length + along))
 
 
-def uniform_variance(sums: Columns, vocabulary: int, doubt: Doubt) -> Tensor:
+def uniform_variance(sums: PairSums, vocabulary: int, doubt: Doubt) -> Tensor:
     """Variance of delta under the uniform distribution."""
-    mean, square = sums["total"][:, 0] / vocabulary, sums["by_x"][:, 0] / vocabulary
+    mean, square = sums.x / vocabulary, sums.xx / vocabulary
     return doubt.check("variances", square - mean * mean, 10 * square)
 
 
-def shape(sums: Columns, weighted_y: Tensor) -> Columns:
+def shape(sums: PairSums, weighted_y: Tensor) -> Columns:
     """The columns about p alone, but for gini, and whether the largest logit is still the same."""
-    mass = 1 + sums["rest"]
+    mass = 1 + sums.rest
     return {
         "p_max": 1 / mass,
-        "p_rest": sums["rest"] / mass,
-        "entropy": torch.log1p(sums["rest"]) - weighted_y / mass,
-        "margin": sums["margin"],
-        "top1_agree": sums["top1_agree"],
+        "p_rest": sums.rest / mass,
+        "entropy": torch.log1p(sums.rest) - weighted_y / mass,
+        "margin": sums.margin,
+        "top1_agree": sums.top1_agree,
     }
 
 
-def vector_columns(sums: Columns, vocabulary: int, doubt: Doubt) -> Columns:
+def vector_columns(sums: PairSums, vocabulary: int, doubt: Doubt) -> Columns:
     """The columns about z and z' as vectors; Pearson from z/T and delta, each less a constant."""
-    norm_sq, (product, step_sq) = sums["norm_sq"], sums["by_step"].unbind(-1)
-    cosdist, orthogonal_sq = _cosine(norm_sq, product, step_sq, doubt)
-    (sum_x, sum_y), (sum_xx, sum_xy) = sums["total"][:, :2].unbind(-1), sums["by_x"][:, :2].unbind(-1)
-    sum_yy = sums["by_y"][:, 0]
-    spread = doubt.check("vectors", sum_yy - sum_y * sum_y / vocabulary, sum_yy)
-    moved = doubt.check("vectors", sum_xx - sum_x * sum_x / vocabulary, sum_xx)
-    centred = _cosine(spread, sum_xy - sum_y * sum_x / vocabulary, moved, doubt)[0]
+    cosdist, orthogonal_sq = _cosine(sums.zz, sums.z_step, sums.step_step, doubt)
+    spread = doubt.check("vectors", sums.yy - sums.y * sums.y / vocabulary, sums.yy)
+    moved = doubt.check("vectors", sums.xx - sums.x * sums.x / vocabulary, sums.xx)
+    centred = _cosine(spread, sums.xy - sums.y * sums.x / vocabulary, moved, doubt)[0]
     return {
         "cosdist_z": cosdist,
         "cosdist_z_centred": centred,
         "orthogonal_sq": orthogonal_sq,
-        "parallel": product / norm_sq,
-        "norm_sq": norm_sq,
+        "parallel": sums.z_step / sums.zz,
+        "norm_sq": sums.zz,
     }
 
 

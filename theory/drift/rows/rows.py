@@ -6,48 +6,17 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from theory.drift.rows.buffers import Arena, Planes
 from theory.drift.rows.stable import dot, two_difference
 
 # Elements per chunk: a dozen float64 temporaries of this size stay in a core's share of the cache.
 CHUNK = 2**16
 LOG2E = math.log2(math.e)
-
-
-class Arena:
-    """Buffers for one chunk of rows, lent again to the next: fresh pages cost more than the arithmetic."""
-
-    def __init__(self) -> None:
-        self._buffers: list[Tensor] = []
-        self._views: list[Tensor] = []
-        self._lent = 0
-
-    def rewind(self) -> None:
-        """Take all buffers back."""
-        self._lent = 0
-
-    def like(self, model: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
-        """An uninitialised tensor of the shape of ``model``, for use as ``out=``."""
-        return self.room(model.shape, model.device, dtype)
-
-    def room(self, shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float64) -> Tensor:
-        """An uninitialised tensor."""
-        place, self._lent = self._lent, self._lent + 1
-        if place < len(self._views):
-            view = self._views[place]
-            if view.shape == shape and view.dtype == dtype:
-                return view  # as the chunk before had it
-        else:
-            self._buffers.append(torch.empty(0, dtype=torch.float64, device=device))
-            self._views.append(self._buffers[place])
-        size = math.prod(shape)
-        if self._buffers[place].numel() < size:
-            self._buffers[place] = torch.empty(size, dtype=torch.float64, device=device)
-        self._views[place] = self._buffers[place].view(dtype)[:size].view(shape)
-        return self._views[place]
 
 
 class Softmax:
@@ -106,6 +75,14 @@ class Softmax:
         return torch.log1p(self.rest).squeeze(-1) - dot(self.weights, self.y) / (1 + self.rest).squeeze(-1)
 
 
+class Centred(NamedTuple):
+    """delta less a constant per row: ``x``, ``(rows, V)``, and its least and largest value, ``(rows,)``."""
+
+    x: Tensor
+    least: Tensor
+    most: Tensor
+
+
 class Pair:
     """Dense and perturbed logits ``(rows, V)`` at temperature T, and their difference.
 
@@ -115,9 +92,9 @@ class Pair:
         ``(rows, 1)`` place of the largest of z', the first one where several tie.
     step, step_rest
         z' - z as an unevaluated sum that is exact in float64; ``step_rest`` is None where it is zero.
-    room
-        ``(rows, 9, V)``, what is summed over the vocabulary: the centred delta x when asked for, y, e^y, room
-        for four more weights, z and z' - z.
+    planes
+        Room for what is summed over the vocabulary; y, p, z and the step are there from the start, x once
+        :meth:`centred_delta` is asked for.
     """
 
     def __init__(
@@ -127,11 +104,11 @@ class Pair:
         self.temperature = temperature
         self.top_perturbed = facts.top_perturbed
         rows, vocabulary = logits.shape
-        self.room = self.arena.room((rows, 9, vocabulary), logits.device)
-        self.z = self.room[:, 7].copy_(logits)
+        self.planes = Planes.of(self.arena.room((rows, 9, vocabulary), logits.device))
+        self.z = self.planes.z.copy_(logits)
         self._perturbed = perturbed
-        self.dense = Softmax(self.z, temperature, arena, facts.top, (self.room[:, 1], self.room[:, 2]))
-        self.step = torch.sub(perturbed, self.z, out=self.room[:, 8])  # in float64, as z is
+        self.dense = Softmax(self.z, temperature, arena, facts.top, (self.planes.y, self.planes.p))
+        self.step = torch.sub(perturbed, self.z, out=self.planes.step)  # in float64, as z is
         self.step_rest = None if facts.exact else self._step_rest()
 
     def _step_rest(self) -> Tensor | None:
@@ -168,11 +145,11 @@ class Pair:
             result.sub_(centre_rest)
         return divided(result, self.temperature)
 
-    def centred_delta(self) -> tuple[Tensor, Tensor, Tensor]:
+    def centred_delta(self) -> Centred:
         """delta less its value at p's heaviest token, or less its mean under p where none has half the mass.
 
         Either way E_p e^x stays above one half, and small differences between heavy tokens stay exact. Lies
-        in ``room``; its least and largest value, ``(rows,)``, come with it.
+        in the plane x.
         """
         top, rest = self.dense.top, self.step_rest
         centre = self.step.gather(-1, top)
@@ -182,13 +159,13 @@ class Pair:
             mean = dot(self.dense.weights, self.step).unsqueeze(-1) / (1 + self.dense.rest)
             centre = torch.where(heavy, centre, mean)
             centre_rest = None if centre_rest is None else torch.where(heavy, centre_rest, 0.0)
-        x = self._delta_less(centre, centre_rest, self.room[:, 0])
+        x = self._delta_less(centre, centre_rest, self.planes.x)
         least, most = x.amin(-1), x.amax(-1)
         outside = least.clamp(min=0) + most.clamp(max=0)
         if bool(outside.any()):  # by rounding: a shift common to all logits must leave exactly nothing
             x.sub_(outside.unsqueeze(-1))
             least, most = least - outside, most - outside
-        return x, least, most
+        return Centred(x, least, most)
 
 
 @dataclass(frozen=True)

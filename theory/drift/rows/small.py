@@ -15,16 +15,17 @@ import torch
 from torch import Tensor
 
 from theory.drift.rows.careful import Columns
+from theory.drift.rows.doubt import Doubt, Found
 from theory.drift.rows.fast import (
-    Doubt,
     distance_of_directions,
+    pair_sums,
     shape,
     uniform_variance,
     vector_columns,
-    vector_sums,
 )
 from theory.drift.rows.rows import Pair
 from theory.drift.rows.stable import dot, dots
+from theory.drift.rows.sums import SmallSums
 
 # Largest |x| for which the powers cost less than what they replace; ORDER of them suffice there.
 LARGEST_STEP = 1 / 16
@@ -46,44 +47,48 @@ def _order(sizes: Tensor) -> int:
     return ORDER
 
 
-def small_sums(pair: Pair, x: Tensor) -> Columns:
-    """The sums over the vocabulary that :func:`small_columns` needs.
+def small_sums(pair: Pair, x: Tensor) -> SmallSums:
+    """The sums over the vocabulary of a chunk.
 
-    ``x`` is ``pair.centred_delta()``, ``(rows, V)``, at most LARGEST_STEP in size, and becomes x as above.
-    Results are ``(rows,)`` or, the moments from the 0th on, ``(rows, ORDER + 1)``.
+    ``x`` is that of ``pair.centred_delta()``, at most LARGEST_STEP in size, and becomes x as above.
     """
-    weights, y, mass = pair.dense.weights, pair.dense.y, 1 + pair.dense.rest
-    x.sub_(dot(weights, x).unsqueeze(-1) / mass)
-    sums = vector_sums(pair) | {"least": x.amin(-1), "most": x.amax(-1)}
-    powers = _powers(pair, x, _order(torch.maximum(-sums["least"], sums["most"])))
+    planes, mass = pair.planes, 1 + pair.dense.rest
+    x.sub_(dot(planes.p, x).unsqueeze(-1) / mass)
+    least, most = x.amin(-1), x.amax(-1)
+    powers = _powers(pair, x, _order(torch.maximum(-least, most)))
     spare = pair.arena.like(x)
-    moments = _moments(powers, weights, mass)
-    log_moments = _moments(powers, torch.mul(weights, y, out=spare), mass)
-    escort_mass = torch.mul(weights, weights, out=spare).sum(-1, keepdim=True)
+    moments = _moments(powers, planes.p, mass)
+    log_moments = _moments(powers, torch.mul(planes.p, planes.y, out=spare), mass)
+    escort_mass = torch.mul(planes.p, planes.p, out=spare).sum(-1, keepdim=True)
     escort_moments, fourth = _moments(powers, spare, escort_mass), dot(spare, spare)
     log_ratio = torch.sub(x, torch.log1p(_tilted(moments, 0, 1.0, 2)).unsqueeze(-1), out=spare)
-    return sums | {
-        "moments": moments,
-        "log_moments": log_moments,
-        "total": pair.room[:, :2].sum(-1),
-        "by_x": dots(pair.room[:, :2], x),
-        "by_y": dots(pair.room[:, 1:2], y),
-        "escort_moments": escort_moments,
-        "escort_mass": escort_mass.squeeze(-1),
-        "fourth": fourth,
-        "tv": 0.5 * dot(weights, log_ratio.expm1_().abs_()) / mass.squeeze(-1),
-        "top1_agree": (pair.top_perturbed == pair.dense.top).squeeze(-1),
-        "lowest": y.amin(-1),
-    }
+    x_sum, y_sum = planes.exponents.sum(-1).unbind(-1)
+    xx, xy = dots(planes.exponents, x).unbind(-1)
+    return SmallSums(
+        **pair_sums(pair),
+        least=least,
+        most=most,
+        x=x_sum,
+        y=y_sum,
+        xx=xx,
+        xy=xy,
+        yy=dot(planes.y, planes.y),
+        moments=moments,
+        log_moments=log_moments,
+        escort_moments=escort_moments,
+        escort_mass=escort_mass.squeeze(-1),
+        fourth=fourth,
+        tv=0.5 * dot(planes.p, log_ratio.expm1_().abs_()) / mass.squeeze(-1),
+    )
 
 
-def small_columns(sums: Columns, vocabulary: int) -> tuple[Columns, Tensor]:
-    """All measured columns, each ``(rows,)``, and what lost digits to cancellation: :meth:`Doubt.rows`."""
+def small_columns(sums: SmallSums, vocabulary: int) -> Found:
+    """All measured columns and which of them to doubt."""
     doubt = Doubt(sums)
-    moments, escort = sums["moments"], sums["escort_moments"]
-    least, most, mean_r = sums["least"], sums["most"], escort[:, 1]
+    moments, escort = sums.moments, sums.escort_moments
+    least, most, mean_r = sums.least, sums.most, escort[:, 1]
     columns = _divergences(moments) | {
-        "tv": sums["tv"],
+        "tv": sums.tv,
         "cosdist_p": _cosine_distance(escort, doubt),
         "oscillation": most - least,
         "low_p": least,
@@ -99,7 +104,7 @@ def small_columns(sums: Columns, vocabulary: int) -> tuple[Columns, Tensor]:
     columns |= {"rho_plus": most - columns["kl"], "rho_minus": columns["kl"] - least}
     columns["var_u"] = uniform_variance(sums, vocabulary, doubt)
     columns |= _shape(sums, columns["kl_reverse"]) | vector_columns(sums, vocabulary, doubt)
-    return columns, doubt.rows()
+    return Found(columns, doubt.rows())
 
 
 def _powers(pair: Pair, x: Tensor, order: int) -> Tensor:
@@ -179,11 +184,11 @@ def _cosine_distance(escort: Tensor, doubt: Doubt) -> Tensor:
     return distance_of_directions(mean, square, doubt)
 
 
-def _shape(sums: Columns, kl_reverse: Tensor) -> Columns:
+def _shape(sums: SmallSums, kl_reverse: Tensor) -> Columns:
     """The columns about p or q alone; the entropy of q is -E_q log p - kl_reverse."""
-    log_p = _tilted(sums["log_moments"], 0, 1.0) / _tilted(sums["moments"], 0, 1.0)
-    return shape(sums, sums["log_moments"][:, 0] * (1 + sums["rest"])) | {
-        "entropy_perturbed": torch.log1p(sums["rest"]) - log_p - kl_reverse,
-        "gini_p": sums["escort_mass"] / (1 + sums["rest"]) ** 2,
-        "gini_r": sums["fourth"] / sums["escort_mass"] ** 2,
+    log_p = _tilted(sums.log_moments, 0, 1.0) / _tilted(sums.moments, 0, 1.0)
+    return shape(sums, sums.log_moments[:, 0] * (1 + sums.rest)) | {
+        "entropy_perturbed": torch.log1p(sums.rest) - log_p - kl_reverse,
+        "gini_p": sums.escort_mass / (1 + sums.rest) ** 2,
+        "gini_r": sums.fourth / sums.escort_mass**2,
     }

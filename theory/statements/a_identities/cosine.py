@@ -12,7 +12,7 @@ from theory.formulas.claims import Claim, at_least, at_most, between
 from theory.formulas.symbols import cosdist_z, kl, kl_reverse, orthogonal_sq, parallel
 from theory.instances.instance import Instance, adversarial, cumulant, mean, softmax, tilted, variance
 from theory.proofs.sampled import sampled
-from theory.proofs.step import Relations, argument
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity
 from theory.statements.shared_steps import cosine_as_moments
 from theory.theorems.theorem import Status, Theorem, Witness
@@ -23,7 +23,7 @@ _a, _b = parallel, sp.Symbol("b", positive=True)
 _x = sp.Symbol("x", positive=True)
 
 
-def _cumulant_identities(x: Instance) -> Relations:
+def _cumulant_identities(x: Instance) -> list[Relation]:
     K1, m0, m1 = cumulant(x.p, x.delta), mean(x.p, x.delta), mean(x.q, x.delta)
     return [
         (x.column("kl"), "=", K1 - m0),
@@ -32,7 +32,7 @@ def _cumulant_identities(x: Instance) -> Relations:
     ]
 
 
-def _integral_forms(x: Instance) -> Relations:
+def _integral_forms(x: Instance) -> list[Relation]:
     def K2(s: Any) -> Any:
         return variance(tilted(x, s), x.delta)
 
@@ -97,13 +97,13 @@ A3 = Theorem(
 )
 
 
-def _half_temperature(x: Instance) -> Relations:
+def _half_temperature(x: Instance) -> list[Relation]:
     r_q = softmax([2 * (z + d) for z, d in zip(x.z, x.delta, strict=True)])
     bc = mpmath.fsum(mpmath.sqrt(a * b) for a, b in zip(x.r, r_q, strict=True))
     return [(1 - x.column("cosdist_p"), "=", bc)]
 
 
-def _tangent(x: Instance) -> Relations:
+def _tangent(x: Instance) -> list[Relation]:
     top = max(x.delta)
     y = [mpmath.exp(d - top) for d in x.delta]
     cosine = 1 - x.column("cosdist_p")
@@ -169,7 +169,7 @@ A6 = Theorem(
 )
 
 
-def _vector_cosine(x: Instance) -> Relations:
+def _vector_cosine(x: Instance) -> list[Relation]:
     a, b2 = x.column("parallel"), x.column("orthogonal_sq")
     return [(x.column("cosdist_z"), "=", 1 - (1 + a) / mpmath.sqrt((1 + a) ** 2 + b2))]
 

@@ -21,7 +21,7 @@ from theory.instances.instance import Instance, cumulant, mean, moderate, softma
 from theory.instances.series import cumulant_series, cumulants, epsilon
 from theory.instances.two_atom_laws import two_atoms
 from theory.proofs.sampled import sampled
-from theory.proofs.step import Relations, argument
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import identity
 from theory.theorems.theorem import Counterexample, Status, Theorem
 
@@ -34,8 +34,8 @@ def _slope(x: Instance, s: Any) -> Any:
     return cumulant(x.p, x.delta, s) / s
 
 
-def _renyi(x: Instance) -> Relations:
-    relations: Relations = []
+def _renyi(x: Instance) -> list[Relation]:
+    relations: list[Relation] = []
     for order in map(mpf, ("0.1", "0.5", "0.9", "1.5", "2", "7")):
         relations += [
             (renyi_divergence(x.p, x.q, order), "=", _slope(x, mpf(1)) - _slope(x, 1 - order)),
@@ -64,7 +64,7 @@ A2 = Theorem(
 )
 
 
-def _threshold_event(x: Instance) -> Relations:
+def _threshold_event(x: Instance) -> list[Relation]:
     K1 = cumulant(x.p, x.delta)
     gain = mpmath.fsum(b - a for a, b, d in zip(x.p, x.q, x.delta, strict=True) if d > K1)
     top = max(x.delta)
@@ -95,7 +95,7 @@ A4 = Theorem(
 )
 
 
-def _extreme_ratios(x: Instance) -> Relations:
+def _extreme_ratios(x: Instance) -> list[Relation]:
     K1 = cumulant(x.p, x.delta)
     ratios = [mpmath.log(b / a) for a, b in zip(x.p, x.q, strict=True)]
     return [
@@ -150,7 +150,7 @@ A5x = Theorem(
 )
 
 
-def _symmetric_weights(x: Instance) -> Relations:
+def _symmetric_weights(x: Instance) -> list[Relation]:
     w = softmax([2 * z + d for z, d in zip(x.z, x.delta, strict=True)])
     g = softmax([z + d / 2 for z, d in zip(x.z, x.delta, strict=True)])
     half = mpf(1) / 2

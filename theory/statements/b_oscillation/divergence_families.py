@@ -16,14 +16,13 @@ from theory.formulas.symbols import js, kl, kl_reverse, oscillation, parameter
 from theory.instances.instance import Instance, moderate
 from theory.instances.two_atom_laws import swap, two_atoms
 from theory.proofs.sampled import sampled
-from theory.proofs.step import argument
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity, positive, symbolic
 from theory.statements.a_identities.divergences import renyi_divergence
 from theory.theorems.theorem import Status, Theorem, Witness
 
 R = oscillation
 x, y = sp.symbols("x y", positive=True)
-Relations = list[tuple[Any, str, Any]]
 
 # --------------------------------------------------------------------------------------------------- B3
 
@@ -131,8 +130,8 @@ def _renyi_bound(order: Expression, span: Expression) -> Expression:
 _ORDERS = ("0.1", "0.5", "0.9", "1.5", "2", "3", "7")
 
 
-def _renyi_relations(instance: Instance) -> Relations:
-    relations: Relations = []
+def _renyi_relations(instance: Instance) -> list[Relation]:
+    relations: list[Relation] = []
     for order in map(mpf, _ORDERS):
         bound = at(_renyi_bound(alpha, R), alpha=order, oscillation=instance.column("oscillation"))
         relations.append((renyi_divergence(instance.p, instance.q, order), "<=", bound))

@@ -12,7 +12,7 @@ from theory.formulas.symbols import hellinger_sq, js, rho_minus, rho_plus
 from theory.instances.instance import Instance, moderate
 from theory.instances.two_atom_laws import swap
 from theory.proofs.sampled import sampled
-from theory.proofs.step import Relations, argument
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity
 from theory.theorems.theorem import Status, Theorem, Witness
 
@@ -23,7 +23,7 @@ _JS = ((1 + _t) * sp.log(1 + _t) + (1 - _t) * sp.log(1 - _t)) / 2
 _H = 1 - sp.sqrt(1 - _t**2)
 
 
-def _js_conjecture(x: Instance) -> Relations:
+def _js_conjecture(x: Instance) -> list[Relation]:
     span, spread = x.column("oscillation"), x.column("var_p")
     with mpmath.workdps(400):
         root = mpmath.sqrt(max(mpf(0), 1 - 4 * spread / span**2))

@@ -35,7 +35,7 @@ from theory.formulas.symbols import (
 from theory.instances.instance import Instance, mean
 from theory.instances.two_atom_laws import Pair, two_atoms
 from theory.proofs.sampled import sampled
-from theory.proofs.step import Relations, argument
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import identity
 from theory.theorems.theorem import Counterexample, Status, Theorem, Witness
 
@@ -145,7 +145,7 @@ C6x = Theorem(
 _light_mass, _heavy_mass = t_minus(var_p, R), t_plus(var_p, R)
 
 
-def _mean_deviation(x: Instance) -> Relations:
+def _mean_deviation(x: Instance) -> list[Relation]:
     centre = mean(x.p, x.delta)
     deviation = mean(x.p, [abs(d - centre) for d in x.delta])
     return [(2 * x.column("var_p") / x.column("oscillation"), "<=", deviation)]

@@ -17,7 +17,7 @@ from theory.formulas.symbols import high_p, kl, low_p, oscillation, var_p, var_q
 from theory.instances.instance import Instance, moderate, tilted, variance
 from theory.instances.two_atom_laws import VANISHING, Pair, two_atoms
 from theory.proofs.sampled import sampled
-from theory.proofs.step import Relations, argument
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity
 from theory.theorems.theorem import Status, Theorem, Witness
 
@@ -53,7 +53,7 @@ def mostly_high(R: Any) -> Pair:
 # --------------------------------------------------------------------------------------------------- C0
 
 
-def _lipschitz(x: Instance) -> Relations:
+def _lipschitz(x: Instance) -> list[Relation]:
     """theta(s) = (2/R) arcosh(R/(2 sd_s)) moves by at most the change of s."""
     span = x.column("oscillation")
     grid = [mpf(k) / 4 for k in range(-4, 9)]

@@ -8,7 +8,7 @@ from mpmath import mpf
 
 from theory.instances.instance import Instance, mean, variance
 from theory.proofs.sampled import sampled
-from theory.proofs.step import Method, Relations, StepFailedError, computed
+from theory.proofs.step import Method, Relation, StepFailedError, computed
 from theory.theorems.theorem import Status, Theorem
 
 
@@ -23,7 +23,7 @@ def _batchmean() -> str:
     return f"batchmean {logged:.6f}, KL {exact:.6f} = 7 x that"
 
 
-def _floored(x: Instance) -> Relations:
+def _floored(x: Instance) -> list[Relation]:
     """KL with log(q + floor) instead of log q, floor = 1e-12."""
     floor = mpf(10) ** -12
     biased = mpmath.fsum(a * (mpmath.log(a) - mpmath.log(b + floor)) for a, b in zip(x.p, x.q, strict=True))
@@ -35,7 +35,7 @@ def _floored(x: Instance) -> Relations:
     ]
 
 
-def _deficient(x: Instance) -> Relations:
+def _deficient(x: Instance) -> list[Relation]:
     """Weights r/(1 + 1e-12 scale) of total mass s: the raw formula gains s (1-s)^2 (E delta)^2."""
     s = mpf("0.9")
     centre = s * mean(x.r, x.delta)

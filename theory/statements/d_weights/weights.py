@@ -28,7 +28,7 @@ from theory.instances.instance import Instance, cumulant, mean, softmax, varianc
 from theory.instances.series import cumulant_series, cumulants, epsilon
 from theory.instances.two_atom_laws import Pair, two_atoms
 from theory.proofs.sampled import sampled
-from theory.proofs.step import Relations, argument
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity
 from theory.theorems.theorem import Status, Theorem, Witness
 
@@ -49,7 +49,7 @@ def _rare_lower(R: Any) -> Pair:
     return two_atoms(-mpmath.log(_TINY), R)
 
 
-def _escort_ratio(x: Instance) -> Relations:
+def _escort_ratio(x: Instance) -> list[Relation]:
     """Var under the escort of q against Var under the escort of p."""
     r_q = softmax([2 * (z + d) for z, d in zip(x.z, x.delta, strict=True)])
     level = cumulant(x.r, x.delta, 2)
@@ -97,7 +97,7 @@ _upper_weight = (1 + sinhc_excess(R / 2)) ** 2 / 2  # (cosh R - 1)/R^2
 _half_upper_weight = (1 + sinhc_excess(R / 4)) ** 2 / 8
 
 
-def _centred_tilt(x: Instance) -> Relations:
+def _centred_tilt(x: Instance) -> list[Relation]:
     w = softmax([2 * z + d for z, d in zip(x.z, x.delta, strict=True)])
     g = softmax([z + d / 2 for z, d in zip(x.z, x.delta, strict=True)])
     half = mpf(1) / 2
@@ -111,7 +111,7 @@ def _centred_tilt(x: Instance) -> Relations:
     ]
 
 
-def _fourth_moment(x: Instance) -> Relations:
+def _fourth_moment(x: Instance) -> list[Relation]:
     """mu_4 - 3 v^2 <= R^2 v and mu_4 v >= mu_3^2 + v^3, under p."""
     centre = mean(x.p, x.delta)
     v, m3, m4 = (mean(x.p, [(d - centre) ** k for d in x.delta]) for k in (2, 3, 4))

@@ -12,6 +12,7 @@ import sympy as sp
 import torch
 from mpmath import mpf
 
+from theory.arrays import Array
 from theory.effects.amplification import expected_amplification
 from theory.formulas.claims import Side, at_least, at_most, between, equal
 from theory.formulas.functions.elementary import growth
@@ -27,10 +28,10 @@ from theory.formulas.symbols import (
     vocabulary,
 )
 from theory.instances.instance import Instance
-from theory.instances.random_vectors import Array, escort, random_vector
+from theory.instances.random_vectors import escort, random_vector
 from theory.instances.two_atom_laws import VANISHING
-from theory.proofs.relations import Relation, related, simulated, within
-from theory.proofs.step import argument
+from theory.proofs.relations import related, simulated, within
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity, symbolic
 from theory.theorems.theorem import Counterexample, Status, Theorem, Witness
 

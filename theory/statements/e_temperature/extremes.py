@@ -15,8 +15,8 @@ from theory.formulas.claims import at_least, at_most, between
 from theory.formulas.symbols import gini_r, parameter, temperature
 from theory.instances.instance import Instance
 from theory.instances.random_vectors import dot
-from theory.proofs.relations import Relation, related, within
-from theory.proofs.step import argument
+from theory.proofs.relations import related, within
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import symbolic
 from theory.theorems.theorem import Counterexample, Status, Theorem, Witness
 

@@ -13,8 +13,8 @@ from theory.formulas.claims import equal
 from theory.formulas.symbols import parameter, vocabulary
 from theory.instances.instance import Instance
 from theory.instances.random_vectors import random_vector
-from theory.proofs.relations import Relation, related, simulated
-from theory.proofs.step import argument
+from theory.proofs.relations import related, simulated
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import symbolic
 from theory.statements.e_temperature.amplification import (
     MEAN_STEPS,

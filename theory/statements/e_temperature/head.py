@@ -15,8 +15,8 @@ from theory.formulas.functions.elementary import sech_deficit
 from theory.formulas.symbols import cosdist_p, oscillation, parameter, temperature
 from theory.instances.instance import Instance, Number, mean, variance
 from theory.instances.random_vectors import angle, dot, random_vector
-from theory.proofs.relations import Relation, related, within
-from theory.proofs.step import Method, StepFailedError, argument, computed
+from theory.proofs.relations import related, within
+from theory.proofs.step import Method, Relation, StepFailedError, argument, computed
 from theory.proofs.symbolic import expansion, identity, symbolic
 from theory.theorems.theorem import Status, Theorem, Witness
 

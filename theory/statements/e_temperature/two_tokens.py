@@ -14,8 +14,8 @@ from theory.formulas.functions.elementary import gudermann
 from theory.formulas.symbols import cosdist_p, kl, parameter, temperature, tv
 from theory.instances.instance import Instance
 from theory.instances.random_vectors import angle
-from theory.proofs.relations import Relation, related, within
-from theory.proofs.step import Method, StepFailedError, argument, computed
+from theory.proofs.relations import related, within
+from theory.proofs.step import Method, Relation, StepFailedError, argument, computed
 from theory.proofs.symbolic import expansion, identity
 from theory.theorems.theorem import Counterexample, Status, Theorem, Witness
 

@@ -11,13 +11,14 @@ import sympy as sp
 from mpmath import mpf
 from scipy import stats
 
+from theory.arrays import Array
 from theory.effects.expectations import expected_cosdist, expected_kl, moments
 from theory.formulas.claims import about
 from theory.formulas.symbols import gini_p, gini_r, parameter
 from theory.instances.instance import Number
-from theory.instances.random_vectors import Array, escort, gaussian_moments, noise_mean, zipf
-from theory.proofs.relations import Relation, related, simulated
-from theory.proofs.step import argument
+from theory.instances.random_vectors import escort, gaussian_moments, noise_mean, zipf
+from theory.proofs.relations import related, simulated
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, symbolic
 from theory.statements.f_noise.noise import cubes_p, mean_kl, two_token_kl, two_token_mean
 from theory.statements.parameters import noise

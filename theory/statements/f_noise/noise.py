@@ -10,12 +10,13 @@ import numpy as np
 import sympy as sp
 from mpmath import mpf
 
+from theory.arrays import Array
 from theory.formulas.claims import at_most, equal
 from theory.formulas.symbols import gini_p, parameter, vocabulary
 from theory.instances.instance import Number
-from theory.instances.random_vectors import Array, noise_mean, zipf
-from theory.proofs.relations import Relation, related, simulated
-from theory.proofs.step import argument
+from theory.instances.random_vectors import noise_mean, zipf
+from theory.proofs.relations import related, simulated
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import symbolic
 from theory.statements.parameters import noise
 from theory.theorems.theorem import Status, Theorem

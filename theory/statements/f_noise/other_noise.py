@@ -16,8 +16,8 @@ from theory.formulas.claims import Bound, Claim, Estimate, about, at_most
 from theory.formulas.functions.elementary import coth_excess, kl_max, log_cosh, log_sinhc
 from theory.formulas.symbols import gini_r, oscillation, parameter
 from theory.instances.random_vectors import escort, zipf
-from theory.proofs.relations import Relation, related, within
-from theory.proofs.step import argument
+from theory.proofs.relations import related, within
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity, symbolic
 from theory.statements.f_noise.curves import mean_cosdist, mean_log_cos
 from theory.statements.f_noise.noise import mean_kl

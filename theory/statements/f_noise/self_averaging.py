@@ -15,8 +15,8 @@ from theory.effects.expectations import expected_cosdist, expected_kl, moments
 from theory.formulas.claims import at_least, at_most, between
 from theory.formulas.symbols import gini_p, gini_r, parameter, vocabulary
 from theory.instances.random_vectors import escort, noise_mean, zipf
-from theory.proofs.relations import Relation, rarely, related, within
-from theory.proofs.step import argument
+from theory.proofs.relations import rarely, related, within
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity, symbolic
 from theory.statements.f_noise.curves import mean_cosdist
 from theory.statements.f_noise.noise import mean_kl

@@ -25,9 +25,9 @@ from theory.formulas.symbols import (
 )
 from theory.instances.random_vectors import random_vector, zipf
 from theory.instances.two_atom_laws import swap
-from theory.proofs.relations import Relation, rarely, related
+from theory.proofs.relations import rarely, related
 from theory.proofs.sampled import sampled
-from theory.proofs.step import argument
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity, positive, symbolic
 from theory.statements.f_noise.curves import drift_rows
 from theory.statements.f_noise.noise import trace_square

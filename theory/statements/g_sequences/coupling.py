@@ -14,14 +14,12 @@ from scipy.optimize import linprog
 from theory.formulas.claims import at_most
 from theory.instances.trees import Prefix, Tree, independent, one_drifting_step, total_variation
 from theory.proofs.enumerated import enumerated, on_trees
-from theory.proofs.step import Method, StepFailedError, argument, computed
+from theory.proofs.step import Method, Relation, StepFailedError, argument, computed
 from theory.statements.parameters import sequence_affinity, sequence_tv, survival
 from theory.theorems.theorem import Status, Theorem, Witness
 
-Relations = Iterator[tuple[Any, str, Any]]
 
-
-def _change_of_measure(tree: Tree) -> Relations:
+def _change_of_measure(tree: Tree) -> Iterator[Relation]:
     """S_n = E_P W_n, also with the last factor averaged out."""
     weights = mpmath.fsum(x.p * (x.agree / x.p) for x in tree.leaves)
     yield tree["survival"], "=", weights
@@ -30,7 +28,7 @@ def _change_of_measure(tree: Tree) -> Relations:
         yield tree.survival_after(length + 1), "=", averaged
 
 
-def _non_causal_flows(tree: Tree) -> Relations:
+def _non_causal_flows(tree: Tree) -> Iterator[Relation]:
     """min(P_t, Q_t) can be the agreeing mass for all t at once: children fit, and the rest has room."""
     children = {x.prefix: list[Any]() for level in tree.levels[:-1] for x in level}
     for level in tree.levels[1:]:

@@ -16,7 +16,7 @@ from theory.instances.instance import DIGITS, Instance
 from theory.instances.trees import Tree, independent, swap_law, swap_tree
 from theory.proofs.enumerated import enumerated, on_trees
 from theory.proofs.sampled import sampled
-from theory.proofs.step import Method, StepFailedError, argument, computed
+from theory.proofs.step import Method, Relation, StepFailedError, argument, computed
 from theory.proofs.symbolic import expansion, identity
 from theory.statements.parameters import (
     acceptance_rate,
@@ -32,7 +32,6 @@ from theory.statements.parameters import (
 from theory.theorems.theorem import Status, Theorem, Witness
 
 R = oscillation
-Relations = Iterator[tuple[Any, str, Any]]
 _a = acceptance_rate
 
 
@@ -106,7 +105,7 @@ def _token_band(x: Instance) -> list[tuple[Any, str, Any]]:
     return relations
 
 
-def _metrics(tree: Tree) -> Relations:
+def _metrics(tree: Tree) -> Iterator[Relation]:
     """Changes of random and of the most sensitive metric in [0,1] on the set of texts."""
     rng = np.random.default_rng(3)
     for _ in range(5):

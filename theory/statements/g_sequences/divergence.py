@@ -17,7 +17,7 @@ from theory.formulas.functions.elementary import log_cosh
 from theory.formulas.symbols import oscillation
 from theory.instances.trees import Tree, hilbert_distance, independent, swap_tree
 from theory.proofs.enumerated import enumerated, on_trees
-from theory.proofs.step import Method, StepFailedError, argument, computed
+from theory.proofs.step import Method, Relation, StepFailedError, argument, computed
 from theory.proofs.symbolic import expansion, identity, positive, symbolic
 from theory.statements.parameters import (
     kl_total,
@@ -32,7 +32,6 @@ from theory.statements.parameters import (
 from theory.theorems.theorem import Status, Theorem, Witness
 
 R = oscillation
-Relations = Iterator[tuple[Any, str, Any]]
 
 
 def _chi2_tree(x: Any) -> Tree:
@@ -41,7 +40,7 @@ def _chi2_tree(x: Any) -> Tree:
     return independent(3, p, [mpmath.mpf(1) / 2] * 2)
 
 
-def _importance_weights(tree: Tree) -> Relations:
+def _importance_weights(tree: Tree) -> Iterator[Relation]:
     """1 + chi2 along the budgets of the steps."""
     growth = mpmath.fprod(mpmath.cosh(x / 2) ** 2 for x in tree.largest(hilbert_distance))
     yield 1 + tree["sequence_chi2"], "<=", growth
@@ -81,7 +80,7 @@ G1 = Theorem(
 )
 
 
-def _affinity(tree: Tree) -> Relations:
+def _affinity(tree: Tree) -> Iterator[Relation]:
     kept = mpmath.fprod(1 / mpmath.cosh(x / 4) for x in tree.largest(hilbert_distance))
     yield kept, "<=", tree["sequence_affinity"]
     yield mpmath.exp(-tree["sequence_kl"]), "<=", tree["sequence_affinity"] ** 2

@@ -17,13 +17,12 @@ from theory.formulas.symbols import oscillation, tv
 from theory.instances.instance import DIGITS, Instance, adversarial
 from theory.instances.two_atom_laws import swap
 from theory.proofs.sampled import sampled
-from theory.proofs.step import Method, StepFailedError, argument, computed
+from theory.proofs.step import Method, Relation, StepFailedError, argument, computed
 from theory.proofs.symbolic import identity, symbolic
 from theory.statements.parameters import gumbel_flip, uniform_flip
 from theory.theorems.theorem import Counterexample, Status, Theorem, Witness
 
 R = oscillation
-Relations = list[tuple[Any, str, Any]]
 
 
 def flip(x: Instance) -> Any:
@@ -35,7 +34,7 @@ def flip(x: Instance) -> Any:
     return 1 - mpmath.fsum(agree)
 
 
-def _bounds(x: Instance) -> Relations:
+def _bounds(x: Instance) -> list[Relation]:
     found, tv = flip(x), x.column("tv")
     return [
         (tv, "<=", found),
@@ -44,7 +43,7 @@ def _bounds(x: Instance) -> Relations:
     ]
 
 
-def _other_forms(x: Instance) -> Relations:
+def _other_forms(x: Instance) -> list[Relation]:
     """The sum over ratios, and the sorted sum over gaps of delta."""
     pairs = list(zip(x.p, x.q, strict=True))
     ratios = mpmath.fsum(1 / mpmath.fsum(max(c / a, d / b) for c, d in pairs) for a, b in pairs)

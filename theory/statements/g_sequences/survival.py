@@ -16,7 +16,7 @@ from theory.formulas.symbols import oscillation
 from theory.instances.trees import Tree, one_drifting_step, swap_tree, total_variation
 from theory.proofs.enumerated import enumerated, on_trees
 from theory.proofs.sampled import sampled
-from theory.proofs.step import argument
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity
 from theory.statements.parameters import (
     half_life,
@@ -30,19 +30,18 @@ from theory.statements.parameters import (
 from theory.theorems.theorem import Counterexample, Status, Theorem, Witness
 
 R = oscillation
-Relations = Iterator[tuple[Any, str, Any]]
 
 _decay = R / 4 + log_cosh(R / 4)
 """-log(2/(1 + e^(R/2))), in a form that neither cancels nor overflows."""
 
 
-def _telescoping(tree: Tree) -> Relations:
+def _telescoping(tree: Tree) -> Iterator[Relation]:
     inner = (x for level in tree.levels[:-1] for x in level)
     lost = mpmath.fsum(x.agree * total_variation(*tree.law(x.prefix)) for x in inner)
     yield 1 - tree["survival"], "=", lost
 
 
-def _product_of_suprema(tree: Tree) -> Relations:
+def _product_of_suprema(tree: Tree) -> Iterator[Relation]:
     kept = mpmath.fprod(1 - tv for tv in tree.largest(total_variation))
     yield kept, "<=", tree["survival"]
 

@@ -13,9 +13,9 @@ from mpmath import mpf
 from theory.formulas.claims import at_most, equal
 from theory.formulas.symbols import kl, option_mass, oscillation, parameter, temperature, var_p
 from theory.instances.instance import Number, moderate, variance
-from theory.proofs.relations import Relation, simulated, within
+from theory.proofs.relations import simulated, within
 from theory.proofs.sampled import sampled
-from theory.proofs.step import argument
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity, symbolic
 from theory.statements.shared_steps import Instance
 from theory.theorems.theorem import Counterexample, Status, Theorem, Witness

@@ -11,15 +11,16 @@ import sympy as sp
 import torch
 from mpmath import mpf
 
+from theory.arrays import Array
 from theory.effects.options import expected_oscillation, kept_by_top_k, support_mismatch
 from theory.formulas.claims import at_least, at_most, equal
 from theory.formulas.symbols import parameter
 from theory.instances.instance import Number, moderate
-from theory.instances.random_vectors import Array, angle, random_vector, zipf
+from theory.instances.random_vectors import angle, random_vector, zipf
 from theory.instances.two_atom_laws import swap
-from theory.proofs.relations import Relation, related, simulated, within
+from theory.proofs.relations import related, simulated, within
 from theory.proofs.sampled import sampled
-from theory.proofs.step import argument
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import identity
 from theory.statements.parameters import noise
 from theory.statements.shared_steps import Instance

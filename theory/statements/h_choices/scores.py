@@ -13,9 +13,9 @@ from theory.formulas.claims import Side, at_least, at_most, between
 from theory.formulas.symbols import oscillation, parameter
 from theory.instances.instance import Number
 from theory.instances.two_atom_laws import two_atoms
-from theory.proofs.relations import Relation, within
+from theory.proofs.relations import within
 from theory.proofs.sampled import sampled
-from theory.proofs.step import argument
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity, symbolic
 from theory.statements.shared_steps import Instance
 from theory.theorems.theorem import Status, Theorem, Witness

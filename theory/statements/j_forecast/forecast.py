@@ -13,7 +13,7 @@ import torch
 from theory.formulas.claims import Claim
 from theory.instances.trees import Prefix, Tree, total_variation, trees
 from theory.proofs.enumerated import enumerated
-from theory.proofs.step import Method, StepFailedError, argument, computed
+from theory.proofs.step import Method, Relation, StepFailedError, argument, computed
 from theory.sequences.confidence import (
     dkw_band,
     empirical_bernstein_band,
@@ -24,10 +24,8 @@ from theory.sequences.survival import coupled_divergence_times, kl_terms, surviv
 from theory.statements.parameters import identical_tokens, sequence_kl, sequence_tv, survival
 from theory.theorems.theorem import Status, Theorem
 
-Relations = Iterator[tuple[Any, str, Any]]
 
-
-def _unbiased(tree: Tree) -> Relations:
+def _unbiased(tree: Tree) -> Iterator[Relation]:
     """The estimators' means over dense text, and the smaller second moment of the averaged one."""
     leaves = tree.leaves
     yield mpmath.fsum(x.p * (x.agree / x.p) for x in leaves), "=", tree["survival"]

@@ -8,8 +8,8 @@ import numpy as np
 import sympy as sp
 from sympy.codegen.cfunctions import expm1
 
+from theory.arrays import Array
 from theory.formulas.claims import at_most
-from theory.formulas.formula import Array
 from theory.formulas.functions.two_atoms import t_minus, t_plus, two_atom_kl_reverse, two_atom_log_bc
 from theory.formulas.symbols import cosdist_p, hellinger_sq, kl_reverse, oscillation, var_p, var_r
 from theory.proofs.step import Method, StepFailedError, argument, computed

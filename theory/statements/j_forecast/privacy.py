@@ -16,13 +16,12 @@ from theory.instances.instance import Instance, adversarial
 from theory.instances.two_atom_laws import two_atoms
 from theory.proofs.enumerated import on_rows
 from theory.proofs.sampled import sampled
-from theory.proofs.step import argument
+from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity
 from theory.statements.parameters import epsilon, privacy_delta
 from theory.theorems.theorem import Status, Theorem, Witness
 
 R = oscillation
-Relations = list[tuple[Any, str, Any]]
 Row = Mapping[str, Any]
 
 
@@ -45,7 +44,7 @@ def _best_pair(x: Any) -> Row:
     return _curve(Instance(*two_atoms(mpmath.log(up) - mpmath.log(1 - up), x)), x / 3)
 
 
-def _renyi(x: Instance) -> Relations:
+def _renyi(x: Instance) -> list[Relation]:
     range_, relations = x.column("oscillation"), []
     for order in (mpf(1) / 2, mpf(2), mpf(5)):
         for a, b in ((x.p, x.q), (x.q, x.p)):

@@ -17,14 +17,13 @@ from theory.formulas.functions.elementary import sech_deficit
 from theory.formulas.symbols import oscillation
 from theory.instances.trees import Prefix, Tree, hilbert_distance
 from theory.proofs.enumerated import enumerated
-from theory.proofs.step import Method, StepFailedError, argument, computed
+from theory.proofs.step import Method, Relation, StepFailedError, argument, computed
 from theory.proofs.symbolic import expansion, identity
 from theory.sequences.worst_case import worst_case, worst_case_tv
 from theory.statements.parameters import first_budget, second_budget, sequence_tv, steps, two_token_tv
 from theory.theorems.theorem import Counterexample, Status, Theorem, Witness
 
 R = oscillation
-Relations = Iterator[tuple[Any, str, Any]]
 
 R1, R2 = first_budget, second_budget
 _s, _r, _e, _x, _k, _t, _lam = sp.symbols("s r e x k t lambda", positive=True)
@@ -64,7 +63,7 @@ def _optimal_pair(share: str) -> Any:
     return values
 
 
-def _below_the_game(tree: Tree) -> Relations:
+def _below_the_game(tree: Tree) -> Iterator[Relation]:
     """No pair of models exceeds the rigorous upper value for its own budgets."""
     budgets = [float(x) * (1 + 1e-12) for x in tree.largest(hilbert_distance)]
     yield tree["sequence_tv"], "<=", mpf(worst_case(budgets, cells=16).tv[1])

@@ -23,13 +23,31 @@ def _strip_docstrings(tree: ast.Module) -> ast.Module:
 def _source(path: Path) -> tuple[str, frozenset[str]]:
     """The meaning of a source file (no comments, no docstrings) and the names of the modules it imports."""
     tree = _strip_docstrings(ast.parse(path.read_text(encoding="utf-8")))
-    imported = set()
+    imported: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            imported |= {alias.name for alias in node.names}
+            for alias in node.names:  # then any public name may be used
+                imported |= {alias.name, *_public(alias.name).values()}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            imported |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+            public = _public(node.module)
+            imported |= {node.module}
+            imported |= {public.get(alias.name, f"{node.module}.{alias.name}") for alias in node.names}
     return ast.dump(tree), frozenset(imported)
+
+
+@cache
+def _public(package: str) -> dict[str, str]:
+    """The module that each public name of a package comes from: what its stub lists is imported late."""
+    stub = ROOT.joinpath(*package.split("."), "__init__.pyi")
+    if not stub.exists():
+        return {}
+    tree = ast.parse(stub.read_text(encoding="utf-8"))
+    return {
+        alias.asname or alias.name: f"{package}.{node.module}"
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
 
 
 def _file(module: str) -> Path | None:

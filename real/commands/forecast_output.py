@@ -1,0 +1,148 @@
+"""What ``python -m real forecast`` prints, writes and draws."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from real.forecast.first_divergence import first_divergence_table
+from real.forecast.text_drift import Forecast, HalfLife, Interval
+from real.forecast.verdict import Outcome, Verdict, verdicts
+from real.models.load import LanguageModel
+from theory.files import atomic_path
+from theory.terminal import console, writing
+
+COLOUR = {Outcome.SAFE: "green", Outcome.AT_RISK: "yellow", Outcome.FAILS: "red"}
+CURVES = ("sequence_tv", "survival", "shared_noise")
+
+
+def show(lm: LanguageModel, found: Sequence[Forecast]) -> None:
+    """Print the verdict table and the table of numbers on stdout."""
+    first = found[0]
+    title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): which tasks survive?"
+    table = Table("spec", title=title, caption=_caption(first))
+    judged = [verdicts(result) for result in found]
+    for verdict in judged[0]:
+        table.add_column(verdict.kind)
+    for result, row in zip(found, judged, strict=True):
+        table.add_row(result.spec, *map(_cell, row))
+    numbers = Table(
+        "spec", "TV of all tokens", "half-life", "identical tokens", "KL/token", "accepted drafts"
+    )
+    numbers.add_column("greedy: identical (certified)")
+    for result in found:
+        numbers.add_row(
+            result.spec,
+            f"{float(result.sequence_tv.mean[-1]):.2f}",
+            _half_life(result.half_life, result.horizon),
+            _interval(result.identical_tokens, 1),
+            _interval(result.kl_per_token, 3),
+            _interval(result.acceptance, 3),
+            _greedy(result),
+        )
+    console.show(table, numbers, _divergences(found))
+
+
+def _divergences(found: Sequence[Forecast]) -> Table:
+    table = Table("spec", "decoding", title="first differing token: share of texts")
+    tables = [first_divergence_table(result) for result in found]
+    for first, last in zip(tables[0]["first"], tables[0]["last"], strict=True):
+        table.add_column("none" if not first else str(last) if first == last else f"{first}–{last}")
+    for result, shares in zip(found, tables, strict=True):
+        for way in ("greedy", "shared_noise", "best_coupling"):
+            table.add_row(result.spec, way.replace("_", " "), *(f"{share:.2f}" for share in shares[way]))
+    return table
+
+
+def _greedy(result: Forecast) -> str:
+    identical, certified, length = (
+        int(part.median())
+        for part in (result.greedy.identical, result.greedy.certified, result.greedy.length)
+    )
+    return f"{identical} ({certified}) of {length}"
+
+
+def _caption(first: Forecast) -> str:
+    return (
+        f"{first.prompts} prompts × {first.samples} samples × {first.horizon} tokens, temperature "
+        f"{first.temperature:g}. In brackets {first.level:.0%} intervals: each limit is wrong with "
+        f"probability at most {(1 - first.level) / 2:.0%}. Multiple choice, retrieval, "
+        "short answers: ceiling on the change of any score in [0, 1]. Long generation: nats of KL per "
+        "token, or that ceiling if safe. Greedy: medians over prompts."
+    )
+
+
+def _cell(verdict: Verdict) -> str:
+    colour = COLOUR[verdict.outcome]
+    return f"[{colour}]{verdict.outcome.value}[/] {_interval(verdict.number, 2)}"
+
+
+def _interval(interval: Interval, digits: int) -> str:
+    return f"{interval.mean:.{digits}f} ({interval.lower:.{digits}f}–{interval.upper:.{digits}f})"
+
+
+def _half_life(half: HalfLife, horizon: int) -> str:
+    mean, lower, upper = (f">{horizon}" if n is None else str(n) for n in dataclasses.astuple(half))
+    return f"{mean} ({lower}–{upper})"
+
+
+def write_json(path: Path, lm: LanguageModel, found: Sequence[Forecast]) -> None:
+    """Write provenance, every field of every forecast, and the verdicts."""
+    entries = [
+        dataclasses.asdict(result)
+        | {"verdicts": [dataclasses.asdict(verdict) for verdict in verdicts(result)]}
+        | {"first_divergence": first_divergence_table(result).to_dict("records")}
+        for result in found
+    ]
+    writing.write_json({"model": lm.provenance, "forecasts": entries}, path, _plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Outcome) else torch.as_tensor(value).tolist()
+
+
+def write_csv(path: Path, found: Sequence[Forecast]) -> None:
+    """Write one row per spec and number of tokens."""
+    with atomic_path(path) as partial, partial.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(
+            ["spec", "tokens", *(f"{c}{end}" for c in CURVES for end in ("", "_lower", "_upper")), "kl"]
+        )
+        for result in found:
+            for n in range(result.horizon):
+                bands = [getattr(result, curve) for curve in CURVES]
+                values = [float(part[n]) for b in bands for part in (b.mean, b.lower, b.upper)]
+                writer.writerow([result.spec, n + 1, *values, float(result.kl[n])])
+
+
+def draw(path: Path, lm: LanguageModel, found: Sequence[Forecast]) -> None:
+    """Draw sequence TV and survival of exact agreement against the number of tokens, with their bands."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(
+        1, len(CURVES), figsize=(12, 3.5), sharex=True, sharey=True, layout="constrained"
+    )
+    titles = {
+        "sequence_tv": "total variation of n tokens",
+        "survival": "n tokens identical (best coupling)",
+        "shared_noise": "n tokens identical (shared noise)",
+    }
+    for axis, curve in zip(axes, CURVES, strict=True):
+        for result in found:
+            band, n = getattr(result, curve), range(1, result.horizon + 1)
+            (line,) = axis.plot(n, band.mean, label=result.spec)
+            axis.fill_between(n, band.lower, band.upper, color=line.get_color(), alpha=0.12)
+        axis.set(title=titles[curve], xlabel="tokens n", ylim=(0, 1))
+    axes[0].legend(title=lm.name)
+    with atomic_path(path) as partial:
+        figure.savefig(partial)
+    pyplot.close(figure)

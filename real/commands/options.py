@@ -1,0 +1,68 @@
+"""Arguments that several commands of ``python -m real`` take, and checks that need no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from real.pruning.spec import names_checkpoint, parse_spec
+
+Model = Annotated[
+    str, typer.Argument(help="smollm2-135m, gemma3-270m, a hub id or a local folder", show_default=False)
+]
+Spec = Annotated[
+    str,
+    typer.Argument(
+        help="attn:8, mlp:4@kl, block:[3,7], magnitude:50%, wanda:2:4, sparsegpt:4:8, int8, int4, "
+        "attn:4+int8 ...",
+        show_default=False,
+    ),
+]
+Variants = Annotated[
+    list[str],
+    typer.Argument(
+        help="pruning specs (attn:4, mlp:2@kl, block:[3,7], wanda:2:4, int8, attn:4+int4 ...) or other "
+        "checkpoints",
+        show_default=False,
+    ),
+]
+Specs = Annotated[
+    list[str], typer.Argument(help="pruning specs: attn:4, wanda:2:4, int8 ...", show_default=False)
+]
+DeviceMap = Annotated[str | None, typer.Option(help="'auto' spreads the layers over all devices.")]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True, dir_okay=False, help="Calibration text, one passage per line; default: shipped."
+    ),
+]
+Prompts = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Text file, one prompt per line; default: shipped."),
+]
+Tasks = Annotated[
+    str, typer.Option(help="Comma-separated: shipped tasks, retrieval, or names of the harness.")
+]
+
+
+def check_variants(variants: Sequence[str]) -> None:
+    """Read every spec before a model is loaded: a typing error should cost a second, not a minute.
+
+    Raises
+    ------
+    SpecError
+        One is neither a spec nor the place of a checkpoint.
+    """
+    for variant in variants:
+        if not names_checkpoint(variant):
+            parse_spec(variant)
+
+
+def place(device: str, device_map: str | None) -> str:
+    """The device that :func:`real.load` takes."""
+    if device_map not in (None, "auto"):
+        raise ValueError(f"--device-map must be 'auto', got {device_map!r}")
+    return device_map or device

@@ -1,0 +1,44 @@
+"""What ``python -m real anatomy`` and ``python -m real prune`` print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from real.structure.anatomy import Anatomy
+
+
+def fact(fact: dict[str, Any]) -> str:
+    if "sparsity" in fact:
+        return f"{fact['step']} zeroed {fact['sparsity']:.1%}"
+    return (
+        f"{fact['step']} dropped {' '.join(fact['dropped']) or 'nothing'}"
+        if "dropped" in fact
+        else fact["step"]
+    )
+
+
+def layer_table(found: Anatomy) -> Table:
+    names = {module: name for name, module in found.model.named_modules()}
+    table = Table("layer", "residual", "attention", "MLP", "pre-MLP point", title=type(found.model).__name__)
+    for layer in found.layers:
+        parts = [
+            "–" if s is None else " ".join(name.removeprefix(f"{layer.name}.") for name in s.names)
+            for s in (layer.attention, layer.mlp)
+        ]
+        point = (
+            "–" if layer.middle is None else f"input of {names[layer.middle].removeprefix(f'{layer.name}.')}"
+        )
+        table.add_row(layer.name, layer.residual.value if layer.residual else "–", *parts, point)
+    return table
+
+
+def head_sentence(found: Anatomy) -> str:
+    if found.head is None:
+        return "no language-model head (an encoder)"
+    names = {module: name for name, module in found.model.named_modules()}
+    norm = " then ".join(names[module] for module in found.final_norm) or "nothing"
+    tied = "tied to" if found.head.tied else "apart from"
+    head = names[found.head.output_embedding]
+    return f"final norm: {norm}; head: {head}, {found.head.vocabulary} logits, {tied} the input embedding"

@@ -1,0 +1,5 @@
+from .certificate import certify as certify
+
+__all__ = [
+    "certify",
+]

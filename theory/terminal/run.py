@@ -1,0 +1,38 @@
+"""Run a typer application so that bad input costs the user one sentence, not a traceback.
+
+Exit codes of every command: 0 done; 1 done, and something that was asked about fails (a bound is violated, a
+figure could not be made); 2 bad input or a failing file, one sentence on stderr; 3 done, and what was asked
+is undecided; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+OK, FAILS, BAD_INPUT, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def run(app: Callable[[], Any]) -> None:
+    """Run ``app``; exit 2 with one sentence on bad input or a failing file, 130 on Ctrl-C.
+
+    A reader that closes our standard output early (``| head``) ends the command quietly. Set
+    ``SOFTMAX_DRIFT_TRACEBACK=1`` to see where an error came from.
+    """
+    try:
+        app()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush to
+        sys.exit(OK)
+    except (ValueError, OSError) as error:
+        if os.environ.get("SOFTMAX_DRIFT_TRACEBACK"):
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print("interrupted: finished results are kept; run the same command again to resume", file=sys.stderr)
+        sys.exit(INTERRUPTED)

@@ -75,8 +75,8 @@ def _takeaway(frame: pd.DataFrame) -> str:
     losses = _losses(frame)
     if losses.empty:
         return "Pruning cost neither task enough to compare one token with eight"
-    amount = losses["multiple"].sub(losses["single"]).idxmax()
-    row = losses.loc[amount]
+    widest = int((losses["multiple"] - losses["single"]).to_numpy().argmax())
+    amount, row = float(losses.index[widest]), losses.iloc[widest]
     return (
         f"With {amount:.0%} of its weights gone the same skill loses {row['single']:.0%} in one token and "
         f"{row['multiple']:.0%} in eight; the bounds say so beforehand"

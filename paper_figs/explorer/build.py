@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from theory.formulas.formula import Formula
 from theory.formulas.functions.helpers import helpers
 from theory.formulas.javascript import code
 from theory.instances.definitions import DEFINITIONS, javascript
+from theory.outside import script_json
 from theory.theorems.theorem import Status, Theorem
 
 UNPROVED = (Status.NUMERICAL, Status.FALSE)
@@ -74,7 +74,7 @@ def formulas() -> str:
             f"const DEFINITIONS = {{\n{definitions}\n}};",
             f"const BOUNDS = [\n{rows}\n];",
             f"const STEP_TV = {tv.javascript()};  // largest total variation of one step with oscillation R",
-            f"const WORDS = {json.dumps(WORDS)};",
+            f"const WORDS = {script_json(WORDS)};",
         ]
     )
 
@@ -82,7 +82,7 @@ def formulas() -> str:
 def _row(theorem: Theorem, claim: Claim) -> str:
     texts = {"id": theorem.id, "name": theorem.name, "title": theorem.title, "quantity": claim.name}
     sides = {"lower": claim.lower, "upper": claim.upper, "estimate": claim.estimate}
-    parts = [f"{key}: {json.dumps(value)}" for key, value in texts.items()]
+    parts = [f"{key}: {script_json(value)}" for key, value in texts.items()]
     parts.append(f"claim: {theorem.claims.index(claim)}")
     parts += [f"{side}: {_of_columns(formula)}" for side, formula in sides.items() if formula is not None]
     return "  {" + ", ".join(parts) + "}"

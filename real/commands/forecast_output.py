@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from rich.table import Table
+from rich.text import Text
 
 from real.forecast.first_divergence import first_divergence_table
 from real.forecast.text_drift import Forecast, HalfLife, Interval
@@ -17,6 +18,7 @@ from real.forecast.verdict import Outcome, Verdict, verdicts
 from real.models.load import LanguageModel
 from theory.files import atomic_path
 from theory.terminal import console, writing
+from theory.terminal.console import styled
 
 COLOUR = {Outcome.SAFE: "green", Outcome.AT_RISK: "yellow", Outcome.FAILS: "red"}
 CURVES = ("sequence_tv", "survival", "shared_noise")
@@ -78,9 +80,9 @@ def _caption(first: Forecast) -> str:
     )
 
 
-def _cell(verdict: Verdict) -> str:
+def _cell(verdict: Verdict) -> Text:
     colour = COLOUR[verdict.outcome]
-    return f"[{colour}]{verdict.outcome.value}[/] {_interval(verdict.number, 2)}"
+    return styled(f"[{colour}]{verdict.outcome.value}[/] {_interval(verdict.number, 2)}")
 
 
 def _interval(interval: Interval, digits: int) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from real.commands.options import Model, Parts, Tasks, Variants, check_variants, overrides
 from theory.terminal.options import Csv, Device, Dtype, Limit, names
+from theory.terminal.writing import check_outputs, write_table
 
 DEFAULT = "agreement,wikidata-choice,wikidata-answer,capitals-choice,capitals-answer,negation,copy-2,copy-8"
 
@@ -28,6 +29,7 @@ def evaluate(
 ) -> None:
     """Score tasks and count flips against the dense model. Run it again to go on after an interruption."""
     check_variants(specs)
+    check_outputs(csv_file)
     wanted, named = names(tasks) or (), overrides(parts)
     import pandas as pd
 
@@ -37,7 +39,6 @@ def evaluate(
     from real.tasks.evaluate import evaluate as tables
     from real.tasks.evaluate import summarise
     from theory.terminal.console import show
-    from theory.terminal.writing import write_table
 
     lm = load_encoder(model, device, dtype) if model in ENCODERS else load(model, device, dtype, named)
     found = pd.concat(

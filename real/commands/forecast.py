@@ -11,6 +11,7 @@ from real.commands.options import Model, Parts, Prompts, Variants, check_variant
 from real.engines.names import by_record
 from theory.terminal.console import say
 from theory.terminal.options import Csv, Device, Dtype, Json, Seed
+from theory.terminal.writing import check_outputs
 
 if TYPE_CHECKING:
     from real.engines.mixed import Plan
@@ -37,6 +38,7 @@ def forecast(
 
     Prompts are the independent units: more prompts narrow the intervals, more samples per prompt hardly do.
     """
+    check_outputs(json_file, csv_file, plot)
     recorded, named = by_record([model, *specs]), overrides(parts)
     if recorded and plot:
         raise ValueError("--plot is for models that transformers run; of records, draw the --csv")

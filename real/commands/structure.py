@@ -59,5 +59,4 @@ def prune(
     folder = save(smaller, out)
     say("Zeroed weights make no model smaller or faster by themselves; removed blocks do.")
     print(f"{lm.name} pruned by {parsed}: {', '.join(map(fact, smaller.provenance['pruning']['steps']))}")
-    print(f"weights are stored in {dtype}; --dtype chooses another")
     print(folder)

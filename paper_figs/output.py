@@ -141,7 +141,5 @@ def write(
         },
     }
     with atomic_path(paths[3]) as partial:
-        partial.write_text(
-            json.dumps(sidecar, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8"
-        )
+        partial.write_text(json.dumps(sidecar, indent=1, default=str) + "\n", encoding="utf-8")
     return paths

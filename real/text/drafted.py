@@ -38,6 +38,7 @@ class _Row:
     generator: torch.Generator | None
     text: list[int] = field(default_factory=list)
     proposal: list[int] = field(default_factory=list)
+    misled: bool = False  # a draft that it met again was no help
     done: bool = False
 
     @property
@@ -67,10 +68,12 @@ class _Writer:
         logits: ``(len(proposal) + 1, V)`` after the last token and after every proposed one.
         """
         proposal, row.proposal = row.proposal, []
+        known = len(row.text)
         for step, proposed in zip(logits, [*proposal, None], strict=True):
             self.append(row, step)
             if row.done or row.text[-1] != proposed:
                 break
+        row.misled = known > 0 and 2 * (len(row.text) - known) < len(proposal)
 
     def append(self, row: _Row, logits: Tensor) -> None:
         """The model's next token, and whether the text ends with it."""
@@ -82,7 +85,12 @@ class _Writer:
         row.done = stopped or len(row.text) >= self.new_tokens
 
     def meets(self, row: _Row) -> bool:
-        """Propose the rest of the draft if the last tokens are in it and enough follows them."""
+        """Propose the rest of the draft if the last tokens are in it and enough follows them.
+
+        Once: where the text parted from the draft again, it is another text.
+        """
+        if row.misled:
+            return False
         last, written = row.text[-_MEETING:], len(row.text)
         places = range(_MEETING, len(row.draft))
         ends = [end for end in places if row.draft[end - _MEETING : end] == last]

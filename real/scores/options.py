@@ -1,0 +1,83 @@
+"""Questions with options: after one pass over all options every decision is exact (K12)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from real.models.load import LanguageModel
+from real.tasks.source import TaskSource
+from real.text.continuations import generated_hidden
+from real.text.passes import head_logits
+from real.text.sample import pack
+
+_HEAD_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Per question, float64 ``(questions,)``.
+
+    likely: 1 where the right option has the largest score (ties go to the first), else 0. drawn: probability
+    of the right one if options are drawn with softmax of their scores.
+    """
+
+    likely: Tensor
+    drawn: Tensor
+
+
+def choose(lm: LanguageModel, source: TaskSource) -> Chosen:
+    """Compare the options of every question by their log-probability, as lm-evaluation-harness does.
+
+    Raises
+    ------
+    ValueError
+        A question has fewer than two options, or its answer is none of them.
+    """
+    prompts, rows, options = source.prompts(lm), [], []
+    for index, (one, prompt) in enumerate(zip(source.questions, prompts, strict=True)):
+        if len(one.options) < 2 or one.answers[0] not in one.options:
+            raise ValueError(
+                f"task {source.name!r}, question {index + 1}: expected two options or more, one of them the "
+                f"answer, got {list(one.options)!r}"
+            )
+        for option in one.options:
+            rows.append((index, list(prompt)))
+            options.append(_tokens(lm, source, one.prompt, prompt, option))
+    totals = _log_probability(lm, rows, options)
+    likely, drawn, start = [], [], 0
+    for one in source.questions:
+        scores = totals[start : start + len(one.options)]
+        start += len(one.options)
+        if source.per_character:
+            scores = scores / torch.tensor([max(1, len(option)) for option in one.options])
+        right = one.options.index(one.answers[0])
+        likely.append(float(scores.argmax() == right))
+        drawn.append(float(torch.softmax(scores, 0)[right]))
+    return Chosen(torch.tensor(likely, dtype=torch.float64), torch.tensor(drawn, dtype=torch.float64))
+
+
+def _tokens(
+    lm: LanguageModel, source: TaskSource, text: str, prompt: tuple[int, ...], option: str
+) -> list[int]:
+    """Tokens of an option, cut out of the whole text's where the prompt's own tokens are its beginning."""
+    whole = [] if source.chat else list(lm.tokenizer(text + source.lead + option).input_ids)
+    if len(whole) > len(prompt) and tuple(whole[: len(prompt)]) == prompt:
+        return whole[len(prompt) :]
+    return list(lm.tokenizer(source.lead + option, add_special_tokens=False).input_ids)
+
+
+def _log_probability(
+    lm: LanguageModel, rows: list[tuple[int, list[int]]], options: list[list[int]]
+) -> Tensor:
+    """Of every continuation, in nats, float64 ``(rows,)``."""
+    samples = pack(lm, rows, options, 1.0, seed=0)
+    hidden, row, step = generated_hidden(lm, samples)
+    tokens = samples.tokens[row, samples.prompt_lengths[row] + step]
+    total = torch.zeros(len(rows), dtype=torch.float64)
+    for few in torch.split(torch.arange(len(hidden)), _HEAD_ROWS):
+        log_law = torch.log_softmax(head_logits(lm, hidden[few]).double().cpu(), -1)
+        total.index_add_(0, row[few], log_law.gather(1, tokens[few].unsqueeze(1)).squeeze(1))
+    return total

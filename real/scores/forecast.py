@@ -6,22 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from real.models.load import LanguageModel, load
 from real.pruning.calibration import Calibration
 from real.pruning.variants import variant
-from real.scores.options import Chosen, choose
-from real.scores.report import Decoding, ScoreReport, ScoreVerdict
-from real.scores.resolved import MASS, RIGHT, ROWS, WRONG, Resolved, resolve
-from real.scores.tree import Tree, trees
+from real.scores.report import Many, ScoreReport, ScoreVerdict
+from real.scores.routes import Route, route
+from real.scores.sampled import Scorer
 from real.scores.verdict import (
     ALPHA,
     EPSILON,
     Outcome,
-    between,
     log_evidence_of_safety,
     of_prompts_like_these,
     of_these_prompts,
@@ -30,39 +28,37 @@ from real.tasks.source import TaskSource, shipped
 from real.tasks.user_file import read_task
 from theory.terminal.console import say, track
 
-TASKS = ("agreement", "capitals-choice", "past-tense", "capitals-answer")
 FIRST = 32  # prompts before the first look of a forecast that stops when it is decided …
 DESIGN = 128  # … and the number that its stakes are meant for
 
-Ends = dict[Decoding, tuple[Tensor, Tensor]]  # lower and upper end of every question's score
-
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked of every variant. mass, rows: when a question counts as resolved, see :func:`resolve`."""
+class Rule:
+    """How a verdict is reached. epsilon: the loss between safe and fails. alpha: error of each limit.
+
+    until_decided: stop reading questions as soon as every verdict about prompts like these is there.
+    """
 
     epsilon: float = EPSILON
     alpha: float = ALPHA
-    mass: float = MASS
-    rows: int = ROWS
     until_decided: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.epsilon < 1:
-            raise ValueError(f"epsilon must be between 0 and 1, got {self.epsilon}")
-        if not 0 < self.alpha < 1:
-            raise ValueError(f"alpha must be between 0 and 1, got {self.alpha}")
+        for name in ("epsilon", "alpha"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
 
 
 def forecast_scores(
     model: str | LanguageModel,
     specs: Sequence[str],
-    tasks: Sequence[str | Path | TaskSource] = TASKS,
+    tasks: Sequence[str | Path | TaskSource],
     *,
+    rule: Rule = Rule(),
+    scorer: Scorer | None = None,
+    samples: int = 4,
     limit: int | None = None,
-    epsilon: float = EPSILON,
-    alpha: float = ALPHA,
-    until_decided: bool = False,
+    many: Many = "e-bh",
     calibration: Calibration = None,
     seed: int = 0,
 ) -> ScoreReport:
@@ -76,125 +72,71 @@ def forecast_scores(
         Pruning specs or other checkpoints.
     tasks:
         Names of shipped tasks, task files (see :func:`real.tasks.user_file.read_task`) or task sources.
+    scorer, samples:
+        Any function of a written text and its question into [0, 1]; the dense model then writes ``samples``
+        texts per question. Without it, right answers are read off (K1), and options compared (K12).
     limit:
         Most questions of each task, drawn by ``seed``; all by default.
-    epsilon, alpha:
-        The loss that decides between safe and fails; the error of each limit about prompts like these.
-    until_decided:
-        Read more and more questions, and stop for each variant as soon as the verdict about prompts like
-        these is there. The limits hold whenever one stops (K4a).
+    many:
+        Which "safe" stand together when there are several specs, see :meth:`ScoreReport.together`.
 
     Raises
     ------
     ValueError
-        Bad input, in one sentence: of a spec, a task, a number or an answer that cannot be written.
+        Bad input, in one sentence: of a spec, a task, a number, a scorer, or an answer that no tokens write.
 
     Example
     -------
     >>> report = forecast_scores("smollm2-135m", ["int8"], ["capitals-answer"])  # doctest: +SKIP
     >>> report.frame()[["spec", "decoding", "like_verdict", "like_loss_upper"]]  # doctest: +SKIP
     """
-    if not specs:
-        raise ValueError("specs are empty: name at least one variant")
-    question = Question(epsilon, alpha, until_decided=until_decided)
+    if not specs or not tasks:
+        raise ValueError("name at least one variant and at least one task")
     sources = [_drawn(_source(task), limit, seed) for task in tasks]
-    if not sources:
-        raise ValueError("tasks are empty: name at least one task")
     for remark in (remark for source in sources for remark in source.remarks):
         say(remark)
     lm = load(model) if isinstance(model, str) else model
-    dense = [_Dense.read(lm, source, question) for source in sources]
-    verdicts: dict[tuple[int, str], list[ScoreVerdict]] = {}
+    routes = [
+        route(lm, source, scorer, samples=samples, alpha=rule.alpha, seed=seed)
+        for source in track(sources, "dense answers")
+    ]
+    found: dict[tuple[int, str], list[ScoreVerdict]] = {}
     seconds = {}
     for spec in track(list(specs), "forecasting scores"):
         with variant(lm, spec, calibration) as other:
             started = perf_counter()
-            for index, one in enumerate(dense):
-                verdicts[index, spec] = _judged(one, other, spec)
+            for index, one in enumerate(routes):
+                found[index, spec] = _judged(one, other, spec, rule)
             seconds[spec] = perf_counter() - started
-    order = [v for index in range(len(dense)) for spec in specs for v in verdicts[index, spec]]
-    return ScoreReport(lm.name, epsilon, alpha, tuple(order), seconds)
+    verdicts = tuple(one for index in range(len(routes)) for spec in specs for one in found[index, spec])
+    return ScoreReport(lm.name, rule.epsilon, rule.alpha, many, verdicts, seconds)
 
 
-@dataclass(frozen=True)
-class _Dense:
-    """A task as the dense model answers it."""
-
-    source: TaskSource
-    question: Question
-    ends: Ends
-    trees: tuple[Tree, ...]
-
-    @classmethod
-    def read(cls, lm: LanguageModel, source: TaskSource, question: Question) -> _Dense:
-        if source.has_options:
-            return cls(source, question, _ends_of_choice(choose(lm, source)), ())
-        found = resolve(lm, trees(lm, source), mass=question.mass, rows=question.rows)
-        return cls(source, question, _ends_of_text(found), found.trees)
-
-    def read_with(self, other: LanguageModel, start: int, end: int) -> Ends:
-        """What ``other`` answers to some of the questions."""
-        question = self.question
-        if self.source.has_options:
-            return _ends_of_choice(
-                choose(other, replace(self.source, questions=self.source.questions[start:end]))
-            )
-        return _ends_of_text(resolve(other, self.trees[start:end], mass=question.mass, rows=question.rows))
-
-
-def _judged(dense: _Dense, other: LanguageModel, spec: str) -> list[ScoreVerdict]:
-    question, total = dense.question, len(dense.source.questions)
-    design = min(total, DESIGN) if question.until_decided else None
-    read = 0
-    after: dict[Decoding, list[tuple[Tensor, Tensor]]] = {}
+def _judged(one: Route, other: LanguageModel, spec: str, rule: Rule) -> list[ScoreVerdict]:
+    """Read ``other`` until all is read or, if so asked, decided."""
+    total, read = len(one.source.questions), 0
+    design = min(total, DESIGN) if rule.until_decided else None
+    parts: list[Any] = []
     while True:
-        end = min(total, max(FIRST, 2 * read)) if question.until_decided else total
-        for decoding, ends in dense.read_with(other, read, end).items():
-            after.setdefault(decoding, []).append(ends)
+        end = min(total, max(FIRST, 2 * read)) if rule.until_decided else total
+        parts.append(one.read(other, read, end))
         read = end
         found = [
-            _verdict(
-                dense,
-                spec,
-                decoding,
-                (torch.cat([low for low, _ in parts]), torch.cat([high for _, high in parts])),
-                design,
+            ScoreVerdict(
+                task=one.source.name,
+                spec=spec,
+                decoding=decoding,
+                prompts=read,
+                before=evidence.before,
+                after=evidence.after,
+                these=of_these_prompts(evidence, rule.epsilon, rule.alpha),
+                like=of_prompts_like_these(evidence, rule.epsilon, rule.alpha, design),
+                log_evidence=log_evidence_of_safety(evidence, rule.epsilon, rule.alpha, design),
             )
-            for decoding, parts in after.items()
+            for decoding, evidence in one.evidence(parts).items()
         ]
         if read == total or all(one.like.outcome is not Outcome.UNDECIDED for one in found):
             return found
-
-
-def _verdict(
-    dense: _Dense, spec: str, decoding: Decoding, after: tuple[Tensor, Tensor], design: int | None
-) -> ScoreVerdict:
-    read = len(after[0])
-    low, high = dense.ends[decoding]
-    evidence = between((low[:read], high[:read]), after)
-    limits = dense.question.epsilon, dense.question.alpha
-    return ScoreVerdict(
-        task=dense.source.name,
-        spec=spec,
-        decoding=decoding,
-        prompts=read,
-        before=evidence.before,
-        after=evidence.after,
-        these=of_these_prompts(evidence, *limits),
-        like=of_prompts_like_these(evidence, *limits, design),
-        log_evidence=log_evidence_of_safety(evidence, *limits, design),
-    )
-
-
-def _ends_of_text(found: Resolved) -> Ends:
-    return {
-        "greedy": ((found.greedy == RIGHT).double(), (found.greedy != WRONG).double()),
-        "sampled": (found.won, found.upper),
-    }
-
-
-def _ends_of_choice(found: Chosen) -> Ends:
-    return {"greedy": (found.likely, found.likely), "sampled": (found.drawn, found.drawn)}
 
 
 def _source(task: str | Path | TaskSource) -> TaskSource:

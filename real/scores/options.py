@@ -8,12 +8,9 @@ import torch
 from torch import Tensor
 
 from real.models.load import LanguageModel
+from real.scores.likelihood import log_probabilities
 from real.tasks.source import TaskSource
-from real.text.continuations import generated_hidden
-from real.text.passes import head_logits
 from real.text.sample import pack
-
-_HEAD_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ def choose(lm: LanguageModel, source: TaskSource) -> Chosen:
         for option in one.options:
             rows.append((index, list(prompt)))
             options.append(_tokens(lm, source, one.prompt, prompt, option))
-    totals = _log_probability(lm, rows, options)
+    totals = log_probabilities(lm, pack(lm, rows, options, 1.0, seed=0)).sum(1)
     likely, drawn, start = [], [], 0
     for one in source.questions:
         scores = totals[start : start + len(one.options)]
@@ -67,17 +64,3 @@ def _tokens(
     if len(whole) > len(prompt) and tuple(whole[: len(prompt)]) == prompt:
         return whole[len(prompt) :]
     return list(lm.tokenizer(source.lead + option, add_special_tokens=False).input_ids)
-
-
-def _log_probability(
-    lm: LanguageModel, rows: list[tuple[int, list[int]]], options: list[list[int]]
-) -> Tensor:
-    """Of every continuation, in nats, float64 ``(rows,)``."""
-    samples = pack(lm, rows, options, 1.0, seed=0)
-    hidden, row, step = generated_hidden(lm, samples)
-    tokens = samples.tokens[row, samples.prompt_lengths[row] + step]
-    total = torch.zeros(len(rows), dtype=torch.float64)
-    for few in torch.split(torch.arange(len(hidden)), _HEAD_ROWS):
-        log_law = torch.log_softmax(head_logits(lm, hidden[few]).double().cpu(), -1)
-        total.index_add_(0, row[few], log_law.gather(1, tokens[few].unsqueeze(1)).squeeze(1))
-    return total

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
+import torch
 
+from real.scores.routes import Decoding
 from real.scores.verdict import Interval, Outcome, Verdict
+from theory.sequences.verdicts import e_bh, fixed_sequence
 
-Decoding = Literal["greedy", "sampled"]
+Many = Literal["e-bh", "ladder", "each"]
 About = Literal["these", "like"]
 _SHOWN = 2  # decimals
 
@@ -43,12 +46,14 @@ class ScoreReport:
     """All verdicts of one forecast, in the order task, spec, decoding.
 
     epsilon: the loss that is called safe at most and a failure at least. alpha: probability with which each
-    limit about prompts like these may be wrong. seconds: of the passes of each spec, pruning left out.
+    limit about prompts like these may be wrong. many: how several "safe" are held together. seconds: of the
+    passes of each spec, pruning left out.
     """
 
     model: str
     epsilon: float
     alpha: float
+    many: Many
     verdicts: tuple[ScoreVerdict, ...]
     seconds: dict[str, float]
 
@@ -71,9 +76,33 @@ class ScoreReport:
         columns = [column for column in frame if str(column).endswith("_more_prompts")]
         return frame.astype(dict.fromkeys(columns, "Int64"))
 
+    def together(self, decoding: Decoding = "greedy") -> tuple[ScoreVerdict, ...]:
+        """Which "safe" about prompts like these stand together, though they were many (K11).
+
+        "e-bh": among them the expected share of wrong ones is at most alpha, however they depend on each
+        other. "ladder": for specs named from mild to strong, those before the first of a task that is not
+        safe; some wrong one with probability at most alpha in each task. "each": every one by itself.
+        """
+        asked = [one for one in self.verdicts if one.decoding == decoding]
+        if not asked:
+            return ()
+        if self.many == "e-bh":
+            kept = e_bh(torch.tensor([one.log_evidence for one in asked]), self.alpha).tolist()
+            return tuple(one for one, keep in zip(asked, kept, strict=True) if keep)
+        if self.many == "each":
+            return tuple(one for one in asked if one.like.outcome is Outcome.SAFE)
+        found: list[ScoreVerdict] = []
+        for task in dict.fromkeys(one.task for one in asked):
+            rungs = [one for one in asked if one.task == task]
+            found += rungs[: fixed_sequence(torch.tensor([one.log_evidence for one in rungs]), self.alpha)]
+        return tuple(found)
+
     def outcome(self, decoding: Decoding = "greedy", about: About = "like") -> Outcome:
-        """The worst: fails if one verdict fails, else undecided if one is undecided, else safe."""
-        found = {one.about(about).outcome for one in self.verdicts if one.decoding == decoding}
+        """The worst: fails if one verdict fails, else undecided if not all are safe together, else safe."""
+        asked = [one for one in self.verdicts if one.decoding == decoding]
+        found = {one.about(about).outcome for one in asked}
+        if about == "like" and len(self.together(decoding)) < len(asked):
+            found.add(Outcome.UNDECIDED)
         worst = (Outcome.FAILS, Outcome.UNDECIDED)
         return next((outcome for outcome in worst if outcome in found), Outcome.SAFE)
 

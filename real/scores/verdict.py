@@ -8,18 +8,18 @@ method can do with fewer prompts than the price of prompts (K0).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import torch
 from torch import Tensor
 
 from theory.sequences.betting import log_e_value, lower_limit
+from theory.sequences.scores import ScoredTexts, change_rows, score_band
+from theory.sequences.verdicts import rows_needed
 
 EPSILON = 0.1
 ALPHA = 0.05
-_IN_SIGHT = 64  # times the present number of prompts; farther than that no number is named
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,14 @@ def between(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> Evid
     )
 
 
+def sampled(texts: ScoredTexts, alpha: float = ALPHA) -> Evidence:
+    """Evidence from scored dense texts and their weights in the variant (K4); ``texts`` of drawn prompts."""
+    band = score_band(texts, 1 - 2 * alpha)
+    before, after = (Interval(*map(float, (b.mean, b.lower, b.upper))) for b in (band.dense, band.perturbed))
+    listed = replace(texts, listed=True)
+    return Evidence(*change_rows(texts), before, after, change_rows(listed))
+
+
 def of_these_prompts(evidence: Evidence, epsilon: float = EPSILON, alpha: float = ALPHA) -> Verdict:
     """The verdict on the listed questions: exact, or with limits over sampled texts (K4b)."""
     if evidence.texts is None:
@@ -125,29 +133,11 @@ def _verdict(loss: float, plus: float, minus: float, epsilon: float) -> Verdict:
 
 
 def _more(evidence: Evidence, epsilon: float, alpha: float) -> int | None:
-    """How many further prompts would decide if they were like those seen: an estimate, by repeating them."""
-    have = len(evidence.plus)
-
-    def decided(count: int) -> bool:
-        again = torch.arange(count) % have
-        limits = _limits(evidence.plus[again], evidence.minus[again], alpha)
-        return _verdict(0.0, *limits, epsilon).outcome is not Outcome.UNDECIDED
-
-    least = _first(decided, have, _IN_SIGHT * have)
-    return None if least is None else least - have
-
-
-def _first(holds: Callable[[int], bool], low: int, high: int) -> int | None:
-    """Least count in (low, high] where ``holds``, which is taken to hold from there on."""
-    end = low
-    while end < high and not holds(end):
-        low, end = end, min(2 * end, high)
-    if not holds(end):
-        return None
-    while end - low > max(1, end // 32):
-        middle = (low + end) // 2
-        low, end = (low, middle) if holds(middle) else (middle, end)
-    return end
+    """About how many further prompts would decide if they were like those seen."""
+    safe = rows_needed(evidence.plus, 1 - epsilon, alpha)
+    fails = rows_needed(evidence.minus, 1 + epsilon, alpha)
+    least = min((count for count in (safe, fails) if count is not None), default=0)
+    return max(1, least - len(evidence.plus)) if least else None
 
 
 def _middle(lower: Tensor, upper: Tensor) -> Interval:

@@ -55,8 +55,8 @@ def read_task(path: Path, limit: int | None = None) -> TaskSource:
 
     A line without a prompt sets what holds for all: ``stop`` (a string or several), ``max_tokens``, ``lead``
     (what stands between prompt and answer), ``chat`` (false: the prompt is plain text to continue),
-    ``scorer``, ``per_character``. Empty lines, a byte-order mark and Windows line ends are read over; a line that asks
-    the same as an earlier one is skipped, and ``remarks`` says so.
+    ``scorer``, ``per_character``. Empty lines, a byte-order mark and Windows line ends are read over; a line
+    that asks the same as an earlier one is skipped, and ``remarks`` says so.
 
     Raises
     ------

@@ -92,7 +92,7 @@ def forecast_scores(
     """
     if not specs or not tasks:
         raise ValueError("name at least one variant and at least one task")
-    sources = [_drawn(_source(task), limit, seed) for task in tasks]
+    sources = [_drawn(read_source(task), limit, seed) for task in tasks]
     for remark in (remark for source in sources for remark in source.remarks):
         say(remark)
     lm = load(model) if isinstance(model, str) else model
@@ -139,7 +139,8 @@ def _judged(one: Route, other: LanguageModel, spec: str, rule: Rule) -> list[Sco
             return found
 
 
-def _source(task: str | Path | TaskSource) -> TaskSource:
+def read_source(task: str | Path | TaskSource) -> TaskSource:
+    """A task source, the task in a file, or the shipped task of that name."""
     if isinstance(task, TaskSource):
         return task
     path = Path(task)

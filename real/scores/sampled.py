@@ -5,8 +5,6 @@ What is drawn is kept on disk, so a scorer that fails costs no text.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +12,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from real.cache import cache_folder
+from real.cache import cache_folder, content_key, read_record, write_record
 from real.models.load import LanguageModel
 from real.scores.accepted import cut
 from real.scores.likelihood import log_probabilities
 from real.tasks.source import Asked, TaskSource
 from real.text.sample import Samples, pack, sample
-from theory.files import atomic_path
 from theory.sequences.scores import ScoredTexts, deciding_log_weights
 
 Scorer = Callable[[str, Asked], float]
@@ -130,13 +127,12 @@ def _drawn(
     seed: int,
     folder: Path | None,
 ) -> Samples:
-    settings = [lm.name, lm.provenance, prompts, horizon, samples, temperature, seed]
-    name = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    place = (folder or cache_folder() / "texts") / f"{name}.json"
-    if not place.exists():
+    name = content_key([lm.name, lm.provenance, prompts, horizon, samples, temperature, seed])
+    place = (folder or cache_folder() / "texts") / f"{name[:16]}.json"
+    kept = read_record(place)
+    if kept is None:
         fresh = sample(lm, prompts, horizon, samples, temperature, seed)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(place) as partial:
-            partial.write_text(json.dumps([fresh.continuation(row).tolist() for row in range(len(fresh))]))
+        kept = [fresh.continuation(row).tolist() for row in range(len(fresh))]
+        write_record(place, kept)
     rows = [(index, ids) for index, ids in enumerate(prompts) for _ in range(samples)]
-    return pack(lm, rows, json.loads(place.read_text()), temperature, seed)
+    return pack(lm, rows, kept, temperature, seed)

@@ -134,10 +134,11 @@ def _verdict(loss: float, plus: float, minus: float, epsilon: float) -> Verdict:
 
 def _more(evidence: Evidence, epsilon: float, alpha: float) -> int | None:
     """About how many further prompts would decide if they were like those seen."""
-    safe = rows_needed(evidence.plus, 1 - epsilon, alpha)
-    fails = rows_needed(evidence.minus, 1 + epsilon, alpha)
-    least = min((count for count in (safe, fails) if count is not None), default=0)
-    return max(1, least - len(evidence.plus)) if least else None
+    needed = None
+    for values, goal in ((evidence.plus, 1 - epsilon), (evidence.minus, 1 + epsilon)):
+        if float(values.mean()) > goal:  # else no number of such prompts would do
+            needed = rows_needed(values, goal, alpha)
+    return None if needed is None else max(1, needed - len(evidence.plus))
 
 
 def _middle(lower: Tensor, upper: Tensor) -> Interval:

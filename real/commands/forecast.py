@@ -12,6 +12,7 @@ from real.commands.options import Model, Prompts, Variants, check_variants
 from real.engines.names import by_record
 from theory.terminal.console import say
 from theory.terminal.options import Csv, Device, Dtype, Json, Limit, Seed
+from theory.terminal.writing import check_outputs
 
 if TYPE_CHECKING:
     from real.engines.mixed import Plan
@@ -51,6 +52,7 @@ def forecast(
     undecided. Without: how far texts, options and rankings move. Prompts are the independent units: more
     prompts narrow the intervals, more samples per prompt hardly do.
     """
+    check_outputs(json_file, csv_file, plot)
     if planned or task:
         scores.check_choices(decoding, about, many)
         check_variants(specs)

@@ -108,7 +108,7 @@ def test_options_are_compared_as_the_harness_does(tiny_lm: LanguageModel, tmp_pa
 
 def test_reading_stops_when_it_is_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     many = TaskSource(
-        "many", tuple(Asked("ab" * (1 + n % 40) + "a" * (n % 7), ("ab",)) for n in range(300)), (".",), "", 3
+        "many", tuple(Asked("ab" * (1 + n % 13) + "a" * (n % 7), ("ab",)) for n in range(90)), (".",), "", 3
     )
     lm = few_tokens(2)
     report = forecast_scores(lm, ["attn:0"], [many], rule=Rule(until_decided=True))
@@ -190,9 +190,7 @@ def mine(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize(
-    ("spec", "about", "code"), [("attn:0", "like", 0), ("attn:0", "these", 0), ("mlp:[0,1,2]", "these", 0)]
-)
+@pytest.mark.parametrize(("spec", "about", "code"), [("attn:0", "like", 0), ("mlp:[0,1,2]", "these", 0)])
 def test_the_exit_code_is_the_verdict(
     real_command: Command, folder: str, mine: str, tmp_path: Path, spec: str, about: str, code: int
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from real.commands import scores
-from real.commands.options import Model, Prompts, Variants, check_variants
+from real.commands.options import Model, Parts, Prompts, Variants, check_variants, overrides
 from real.engines.names import by_record
 from theory.terminal.console import say
 from theory.terminal.options import Csv, Device, Dtype, Json, Limit, Seed
@@ -28,6 +28,7 @@ def forecast(
     ] = None,
     temperature: Annotated[float, typer.Option(help="Of the texts; above 0.")] = 1.0,
     seed: Seed = 0,
+    parts: Parts = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
     json_file: Json = None,
@@ -56,11 +57,13 @@ def forecast(
     if planned or task:
         scores.check_choices(decoding, about, many)
         check_variants(specs)
-        asked = scores.Asked(model, specs, task or [], scorer, samples or 4, limit, seed, device, dtype)
+        asked = scores.Asked(
+            model, specs, task or [], scorer, samples or 4, limit, seed, device, dtype, overrides(parts)
+        )
         gate = scores.Gate(epsilon, error, until_decided, decoding, about, many)
         code = scores.plan(asked, gate) if planned else scores.decide(asked, gate, json_file, csv_file)
         raise typer.Exit(code)
-    recorded = by_record([model, *specs])
+    recorded, named = by_record([model, *specs]), overrides(parts)
     if recorded and plot:
         raise ValueError("--plot is for models that transformers run; of records, draw the --csv")
     if not recorded:
@@ -77,7 +80,7 @@ def forecast(
         plan = Plan(texts, tokens, samples or 1, temperature, seed, device=device, dtype=dtype)
         _forecast_records(model, specs, plan, json_file, csv_file)
         return
-    lm = load(model, device, dtype)
+    lm = load(model, device, dtype, named)
     dense = reference(lm, texts, tokens, samples or 1, temperature, seed)
     found = []
     for result in forecasts(lm, specs, dense):

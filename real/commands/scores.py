@@ -15,6 +15,7 @@ from theory.terminal.run import FAILS, OK, UNDECIDED
 if TYPE_CHECKING:
     from real.scores.forecast import Rule
     from real.scores.sampled import Scorer
+    from real.structure.anatomy import Overrides
 
 DECODINGS = ("greedy", "sampled")
 ABOUT = ("like", "these")
@@ -89,6 +90,7 @@ class Asked:
     seed: int
     device: str
     dtype: str
+    parts: Overrides
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def decide(asked: Asked, gate: Gate, json_file: Path | None, csv_file: Path | No
     from theory.terminal.writing import write_table
 
     sources = [read_source(task) for task in asked.tasks]
-    lm = load(asked.model, asked.device, asked.dtype)
+    lm = load(asked.model, asked.device, asked.dtype, asked.parts)
     report = forecast_scores(
         lm,
         asked.specs,

@@ -153,15 +153,15 @@ def draw(frame: pd.DataFrame) -> Canvas:
 def caption(frame: pd.DataFrame, setup: Setup) -> str:
     """What is shown."""
     text, score = (frame[frame["part"] == part] for part in ("text", "score"))
+    prompts, questions = int(text["prompts"].iloc[0]), int(score["questions"].iloc[0])
     return (
-        f"{setup.model}: dense text drawn in transformers at float32, read once by each quantisation with "
-        "its own kernels (llama-quantize and llama.cpp; int8 and int4 by torchao). The shipped file is four-bit "
+        f"{setup.model}: dense text drawn in transformers at float32, read once by each quantisation with its "
+        "own kernels (llama-quantize and llama.cpp; int8 and int4 by torchao). The shipped file is four-bit "
         "already, so the ladder says what a further quantisation adds. (a) KL(dense||quantised) per token, "
-        f"{int(text['prompts'].iloc[0])} prompts, 90 % limits; dashed: the shipped file itself in "
-        "llama.cpp, what two programs make of the same weights. (b) Share of texts of n tokens that stay identical "
-        "under the best coupling (G2). (c) Change of the score of "
-        f"{int(score['questions'].iloc[0])} questions with one right answer: its probability (one spelling, a "
-        "lower bound of exact match, K1x) and whether greedy decoding writes it; 90 % betting bands."
+        f"{prompts} prompts, 90 % limits; dashed: the shipped file itself in llama.cpp, what two programs make "
+        "of the same weights. (b) Share of texts of n tokens that stay identical under the best coupling (G2). "
+        f"(c) Change of the score of {questions} questions with one right answer: its probability (one "
+        "spelling, a lower bound of exact match, K1x) and whether greedy decoding writes it; 90 % betting bands."
     )
 
 

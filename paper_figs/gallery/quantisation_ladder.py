@@ -155,13 +155,14 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
     text, score = (frame[frame["part"] == part] for part in ("text", "score"))
     prompts, questions = int(text["prompts"].iloc[0]), int(score["questions"].iloc[0])
     return (
-        f"{setup.model}: dense text drawn in transformers at float32, read once by each quantisation with its "
-        "own kernels (llama-quantize and llama.cpp; int8 and int4 by torchao). The shipped file is four-bit "
-        "already, so the ladder says what a further quantisation adds. (a) KL(dense||quantised) per token, "
-        f"{prompts} prompts, 90 % limits; dashed: the shipped file itself in llama.cpp, what two programs make "
-        "of the same weights. (b) Share of texts of n tokens that stay identical under the best coupling (G2). "
-        f"(c) Change of the score of {questions} questions with one right answer: its probability (one "
-        "spelling, a lower bound of exact match, K1x) and whether greedy decoding writes it; 90 % betting bands."
+        f"{setup.model}: dense text drawn in transformers at float32, read once by each quantisation with "
+        "its own kernels (llama-quantize and llama.cpp; int8 and int4 by torchao). The shipped file is "
+        "four-bit already, so the ladder says what a further quantisation adds. (a) KL(dense||quantised) "
+        f"per token, {prompts} prompts, 90 % limits; dashed: the shipped file itself in llama.cpp, what two "
+        "programs make of the same weights. (b) Share of texts of n tokens that stay identical under the "
+        f"best coupling (G2). (c) Change of the score of {questions} questions with one right answer: its "
+        "probability (one spelling, a lower bound of exact match, K1x) and whether greedy decoding writes "
+        "it; 90 % betting bands."
     )
 
 
@@ -217,16 +218,17 @@ FIGURE = Figure(
         Claim(
             "Every quantisation drifts more than two programs do that run the same weights.",
             "ours",
-            "Holds if the lower limit of every step's KL is above the upper limit of the noise floor; does not "
-            "hold if a step is below it beyond doubt.",
+            "Holds if the lower limit of every step's KL is above the upper limit of the noise floor; does "
+            "not hold if a step is below it beyond doubt.",
             _floor_below,
             Whose.OURS,
         ),
         Claim(
             "There is a quantisation at which most texts change and the scores do not.",
             "ours, G2 and K1",
-            "Of the steps whose survival is below one half for certain: holds if at one of them every score's "
-            f"lower limit is above −{LOSS:g}; does not hold if at each some score has lost more for certain.",
+            "Of the steps whose survival is below one half for certain: holds if at one of them every "
+            f"score's lower limit is above −{LOSS:g}; does not hold if at each some score has lost more for "
+            "certain.",
             _text_before_score,
             Whose.OURS,
             ("J1",),

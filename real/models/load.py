@@ -17,6 +17,7 @@ from real.models.checkpoint import (
     read_model,
     read_tokenizer,
     refuse_not_finite,
+    stored_dtype,
     tokenizer_files,
 )
 from real.models.checks import Checks, check
@@ -143,7 +144,8 @@ def _read(
     if device != AUTO:
         model.to(device)  # type: ignore[arg-type]
     versions = {"torch": version("torch"), "transformers": version("transformers")}
-    return model, tokenizer, facts | {"dtype": dtype, "device": device} | versions
+    types = {"dtype": dtype, "stored dtype": stored_dtype(place), "device": device}
+    return model, tokenizer, facts | types | versions
 
 
 def _read_adapter(

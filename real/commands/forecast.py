@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from real.commands.options import Model, Prompts, Variants, check_variants
+from real.commands.options import Model, Parts, Prompts, Variants, check_variants, overrides
 from real.engines.names import by_record
 from theory.terminal.console import say
 from theory.terminal.options import Csv, Device, Dtype, Json, Seed
@@ -25,6 +25,7 @@ def forecast(
     samples: Annotated[int, typer.Option(min=1, help="Dense samples per prompt (K).")] = 1,
     temperature: Annotated[float, typer.Option(help="Of the texts; above 0.")] = 1.0,
     seed: Seed = 0,
+    parts: Parts = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
     json_file: Json = None,
@@ -38,7 +39,7 @@ def forecast(
     Prompts are the independent units: more prompts narrow the intervals, more samples per prompt hardly do.
     """
     check_outputs(json_file, csv_file, plot)
-    recorded = by_record([model, *specs])
+    recorded, named = by_record([model, *specs]), overrides(parts)
     if recorded and plot:
         raise ValueError("--plot is for models that transformers run; of records, draw the --csv")
     if not recorded:
@@ -55,7 +56,7 @@ def forecast(
         plan = Plan(texts, tokens, samples, temperature, seed, device=device, dtype=dtype)
         _forecast_records(model, specs, plan, json_file, csv_file)
         return
-    lm = load(model, device, dtype)
+    lm = load(model, device, dtype, named)
     dense = reference(lm, texts, tokens, samples, temperature, seed)
     found = []
     for result in forecasts(lm, specs, dense):

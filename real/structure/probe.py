@@ -20,6 +20,9 @@ from transformers.pytorch_utils import Conv1D
 PROBE_LENGTH = 6
 SECOND_PROBE_LENGTH = 9
 
+# In what ways a model's own code says that something does not fit.
+FAILURES = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
+
 Hook = Callable[..., Any]
 
 

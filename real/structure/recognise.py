@@ -74,8 +74,8 @@ def _examine(model: nn.Module, overrides: Overrides) -> Anatomy:
     head, no_head = _head(model, calls, blocks)
     if not blocks:
         why = (
-            f"no list of layers found in {type(model).__name__}; pass layers='dotted.name' "
-            f"(lists in the model: {', '.join(_lists(model)) or 'none'})"
+            f"no list of layers found in {type(model).__name__}; pass layers='dotted.name' or "
+            f"--parts layers=NAME (lists in the model: {', '.join(_lists(model)) or 'none'})"
         )
         return Anatomy(model, (), head, overrides, no_layers=why, no_head=no_head)
     layers = _describe(model, tokens, calls, blocks, prefix, overrides)

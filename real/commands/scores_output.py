@@ -39,6 +39,8 @@ def show(lm: LanguageModel, report: ScoreReport, decoding: Decoding) -> None:
             _cell(one.like),
         )
     parts: list[Any] = [table]
+    if floor := max(one.noise for one in report.verdicts):
+        parts.append(f"noise floor: the same weights, evaluated in two ways, move a score by {floor:.4f}")
     if len({one.spec for one in report.verdicts}) > 1:
         together = ", ".join(f"{one.spec} on {one.task}" for one in report.together(decoding)) or "none"
         parts.append(f"safe together ({report.many}, {decoding}, prompts like these): {together}")

@@ -23,7 +23,8 @@ class ScoreVerdict:
 
     before, after: the score of the dense model and of the variant on these prompts. these, like: the verdicts
     on the listed questions and on prompts like them. log_evidence: log of an e-value against "the loss on
-    prompts like these is at least epsilon".
+    prompts like these is at least epsilon". noise: what evaluating the dense model in two ways moves its
+    score by (K10), measured in half precision; the limits of both verdicts are wider by it.
     """
 
     task: str
@@ -35,6 +36,7 @@ class ScoreVerdict:
     these: Verdict
     like: Verdict
     log_evidence: float
+    noise: float = 0.0
 
     def about(self, what: About) -> Verdict:
         """The verdict on these prompts, or on prompts like these."""
@@ -63,6 +65,7 @@ class ScoreReport:
         for one in self.verdicts:
             row: dict[str, object] = {"task": one.task, "spec": one.spec, "decoding": one.decoding}
             row |= {"prompts": one.prompts, "before": one.before.mean, "after": one.after.mean}
+            row["noise"] = one.noise
             for name, verdict in (("these", one.these), ("like", one.like)):
                 row |= {
                     f"{name}_verdict": verdict.outcome.value,

@@ -91,20 +91,29 @@ def sampled(texts: ScoredTexts, alpha: float = ALPHA) -> Evidence:
     return Evidence(*change_rows(texts), before, after, change_rows(listed))
 
 
-def of_these_prompts(evidence: Evidence, epsilon: float = EPSILON, alpha: float = ALPHA) -> Verdict:
-    """The verdict on the listed questions: exact, or with limits over sampled texts (K4b)."""
+def of_these_prompts(
+    evidence: Evidence, epsilon: float = EPSILON, alpha: float = ALPHA, noise: float = 0.0
+) -> Verdict:
+    """The verdict on the listed questions: exact, or with limits over sampled texts (K4b).
+
+    ``noise``, what evaluating one model in two ways moves its score by (K10), widens both limits.
+    """
     if evidence.texts is None:
         limits = float(evidence.plus.mean()), float(evidence.minus.mean())
     else:
         limits = _limits(*evidence.texts, alpha)
-    return _verdict(evidence.loss, *limits, epsilon)
+    return _verdict(evidence.loss, *limits, epsilon, noise)
 
 
 def of_prompts_like_these(
-    evidence: Evidence, epsilon: float = EPSILON, alpha: float = ALPHA, design: int | None = None
+    evidence: Evidence,
+    epsilon: float = EPSILON,
+    alpha: float = ALPHA,
+    design: int | None = None,
+    noise: float = 0.0,
 ) -> Verdict:
     """The verdict on the prompts that the questions sample; ``design`` as in :func:`lower_limit`."""
-    found = _verdict(evidence.loss, *_limits(evidence.plus, evidence.minus, alpha, design), epsilon)
+    found = _verdict(evidence.loss, *_limits(evidence.plus, evidence.minus, alpha, design), epsilon, noise)
     if found.outcome is not Outcome.UNDECIDED:
         return found
     return Verdict(found.outcome, found.loss, _more(evidence, epsilon, alpha))
@@ -122,8 +131,8 @@ def _limits(plus: Tensor, minus: Tensor, alpha: float, design: int | None = None
     return float(both[0]), float(both[1])
 
 
-def _verdict(loss: float, plus: float, minus: float, epsilon: float) -> Verdict:
-    upper, lower = min(1.0, 1 - plus), max(-1.0, minus - 1)
+def _verdict(loss: float, plus: float, minus: float, epsilon: float, noise: float) -> Verdict:
+    upper, lower = min(1.0, 1 - plus + noise), max(-1.0, minus - 1 - noise)
     outcome = Outcome.UNDECIDED
     if upper <= epsilon:
         outcome = Outcome.SAFE

@@ -15,10 +15,10 @@ from rich.table import Table
 from real.forecast.recorded import RecordedForecast
 from real.forecast.recorded_verdicts import recorded_verdicts
 from real.forecast.text_drift import Interval
-from real.forecast.verdict import Outcome
+from real.scores.verdict import Outcome
 from theory.terminal import console, writing
 
-_COLOUR = {Outcome.SAFE: "green", Outcome.AT_RISK: "yellow", Outcome.FAILS: "red"}
+_COLOUR = {Outcome.SAFE: "green", Outcome.UNDECIDED: "yellow", Outcome.FAILS: "red"}
 _CURVES = ("sequence_tv", "survival")
 
 

@@ -121,7 +121,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
     first.errorbar(places, shown["kl"], yerr=error, fmt="o", color=BLACK, elinewidth=0.6)
     if FLOOR in ends.index:
         first.axhline(ends.loc[FLOOR, "kl"], color=GREY, ls="--", lw=0.8, label="noise floor between engines")
-        first.legend(loc="upper left")
+        first.legend(loc="upper left", fontsize=5)
     first.set_yscale("log")
     first.set(ylabel="KL per token, nats", title="drift")
     for step, colour in zip(steps, COLOURS, strict=False):
@@ -175,7 +175,11 @@ def _answer(frame: pd.DataFrame) -> str:
     horizon = int(text["n"].max())
     which = ", ".join(changed.index) or "no step"
     scores = ", ".join(step for step in last.index if step in set(lost)) or "no step"
-    return f"within {horizon} tokens most texts change at {which}; a score falls beyond doubt at {scores}"
+    floor = text[text["step"] == FLOOR]
+    also = " (and with the same weights in another program)" if (floor["survival"] < 0.5).any() else ""
+    return (
+        f"within {horizon} tokens most texts change at {which}{also}; a score falls beyond doubt at {scores}"
+    )
 
 
 def _floor_below(frame: pd.DataFrame) -> Finding:

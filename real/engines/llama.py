@@ -112,7 +112,7 @@ class LlamaModel:
         """Program, version, format of the weights."""
         buffer = ctypes.create_string_buffer(256)
         self._api.llama_model_desc(self._model, buffer, len(buffer))
-        kind = buffer.value.decode(errors="replace").split()[-1]
+        kind = " ".join(buffer.value.decode(errors="replace").split()[2:])  # after architecture and size
         return f"llama.cpp ({PACKAGE} {version(PACKAGE)}), {kind}, key-value cache f16, no flash attention"
 
     def metadata(self, key: str) -> str | None:

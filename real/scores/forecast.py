@@ -154,6 +154,7 @@ def _verdict(
         # a loss that noise alone may explain is no evidence
         log_evidence=log_evidence_of_safety(evidence, rule.epsilon - noise, rule.alpha, design),
         noise=noise,
+        explanation=evidence.explanation,
     )
 
 

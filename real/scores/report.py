@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import pandas as pd
 import torch
 
 from real.scores.routes import Decoding
-from real.scores.verdict import Interval, Outcome, Verdict
+from real.scores.verdict import Explanation, Interval, Outcome, Verdict
 from theory.sequences.verdicts import e_bh, fixed_sequence
 
 Many = Literal["e-bh", "ladder", "each"]
@@ -24,7 +24,8 @@ class ScoreVerdict:
     before, after: the score of the dense model and of the variant on these prompts. these, like: the verdicts
     on the listed questions and on prompts like them. log_evidence: log of an e-value against "the loss on
     prompts like these is at least epsilon". noise: what evaluating the dense model in two ways moves its
-    score by (K10), measured in half precision; the limits of both verdicts are wider by it.
+    score by (K10), measured in half precision; the limits of both verdicts are wider by it. explanation: of
+    sampled texts.
     """
 
     task: str
@@ -37,6 +38,7 @@ class ScoreVerdict:
     like: Verdict
     log_evidence: float
     noise: float = 0.0
+    explanation: Explanation | None = None
 
     def about(self, what: About) -> Verdict:
         """The verdict on these prompts, or on prompts like these."""
@@ -74,7 +76,7 @@ class ScoreReport:
                     f"{name}_loss_upper": verdict.loss.upper,
                     f"{name}_more_prompts": verdict.more,
                 }
-            rows.append(row)
+            rows.append(row | (asdict(one.explanation) if one.explanation else {}))
         frame = pd.DataFrame(rows)
         columns = [column for column in frame if str(column).endswith("_more_prompts")]
         return frame.astype(dict.fromkeys(columns, "Int64"))

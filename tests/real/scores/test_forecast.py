@@ -76,6 +76,13 @@ def test_both_routes_agree_on_the_loss() -> None:
     assert one.these.loss.lower <= truth.these.loss.lower
     assert truth.these.loss.upper <= one.these.loss.upper
     assert one.like.loss.upper >= one.these.loss.upper - 1e-9
+    split = one.explanation
+    assert split is not None
+    assert one.like.loss.mean <= split.lost_right + 1e-9  # K2
+    assert one.like.loss.mean == pytest.approx(split.lost_right - split.gained_right)
+    assert 0 < split.sample_size <= 6
+    assert not split.usable
+    assert "lost_right" in band.frame().columns
 
 
 def test_drift_after_the_stop_does_not_count() -> None:
@@ -218,6 +225,7 @@ def test_a_scorer_is_named_by_its_file(real_command: Command, folder: str, mine:
     )
     assert code == 0, err
     assert "sampled" in out
+    assert "lost right" in out
 
 
 def test_a_plan_loads_no_model(real_command: Command, mine: str) -> None:

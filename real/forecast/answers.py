@@ -37,7 +37,8 @@ class AnswerForecast:
     """Per question, ``(items,)``.
 
     kept: bool, the greedy answer stays the same. right_dense, right_pruned: probability of a right
-    answer at temperature 1, as far as it is resolved. tv: unbiased estimate in [0, 1] of the answers' total variation.
+    answer at temperature 1, as far as it is resolved. tv: unbiased estimate in [0, 1] of the answers' total
+    variation.
     """
 
     kept: Tensor

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from theory.certify.outward import ROUNDING, UNDERFLOW, Interval
-from theory.drift.rows.logits import logit_rows
+from theory.drift.rows.logits import LogitRows, logit_rows
 from theory.drift.rows.rows import row_chunks
 from theory.drift.rows.stable import two_difference
 
 Columns = dict[str, Interval]
+_LOW, _HIGH = ".low", ".high"
 
 
 class Enclosure(Mapping[str, tuple[Tensor, Tensor]]):
@@ -47,15 +48,24 @@ def enclose(logits: Tensor, perturbed: Tensor, temperature: float = 1.0) -> Encl
         As :func:`theory.measure`.
     """
     rows = logit_rows(logits, perturbed, temperature)
+    ends = rows.on_supports(_ends)
+    columns = {}
+    for name in (key.removesuffix(_LOW) for key in ends if key.endswith(_LOW)):
+        columns[name] = (ends[name + _LOW].reshape(rows.lead), ends[name + _HIGH].reshape(rows.lead))
+    return Enclosure(columns)
+
+
+def _ends(rows: LogitRows) -> dict[str, Tensor]:
+    """Both ends of every column, each ``(rows,)``."""
     blocks = [
         _Rows(rows.z[some], rows.z_perturbed[some], rows.temperature).statistics()
         for some in row_chunks(rows.z)
     ]
-    columns = {}
+    ends = {}
     for name in blocks[0]:
-        low = torch.cat([block[name].low for block in blocks]).reshape(rows.lead)
-        columns[name] = (low, torch.cat([block[name].high for block in blocks]).reshape(rows.lead))
-    return Enclosure(columns)
+        ends[name + _LOW] = torch.cat([block[name].low for block in blocks])
+        ends[name + _HIGH] = torch.cat([block[name].high for block in blocks])
+    return ends
 
 
 class _Rows:

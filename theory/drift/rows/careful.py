@@ -44,7 +44,8 @@ def _divergences(pair: Pair) -> Columns:
     lost = torch.expm1(-size).neg_()  # 1 - min(p,q)/max(p,q)
     heavier = choose(downward, pair.dense.probs, pair.perturbed.probs)
     gap = exponential_gap(size)
-    other_gap = size * lost - gap  # 1 - (1 + l) e^-l
+    far = lost - size * torch.exp(-size)
+    other_gap = choose(below(size, 1.0), size * lost - gap, far)  # 1 - (1 + l) e^-l
     half = torch.expm1(-0.5 * size)
     lost_sq = lost * lost
     return {

@@ -24,6 +24,8 @@ MOVED = 0.02
 # entry less the mean; that keeps digits to a far smaller share, ABOUT_MEAN times what Doubt asks for.
 CENTRED = 0.05
 ABOUT_MEAN = 1e-3
+# Sum of squares below which some of them may have underflowed.
+TINY = 1e-250
 
 
 def fast_sums(pair: Pair, centred: Centred, growth: Tensor) -> FastSums:
@@ -267,6 +269,7 @@ def vector_columns(sums: PairSums, doubt: Doubt) -> Columns:
 
 def _cosine(norm_sq: Tensor, product: Tensor, step_sq: Tensor, doubt: Doubt) -> tuple[Tensor, Tensor]:
     """1 - cos(v, v + d) and ||d_perp||^2/||v||^2 from ||v||^2, <v, d> and ||d||^2 (A6)."""
+    doubt.require("vectors", (norm_sq >= TINY) & ((step_sq >= TINY) | (norm_sq >= 1)))
     parallel = product / norm_sq
     relative_sq = step_sq / norm_sq
     orthogonal_sq = doubt.check("vectors", relative_sq - parallel * parallel, 10 * relative_sq)

@@ -17,9 +17,9 @@ from typing import Any, Protocol, TypeVar
 import pandas as pd
 
 import real
-from paper_figs.fingerprint import fingerprint
 from paper_figs.profiles import Profile
 from theory.files import atomic_path
+from theory.fingerprint import fingerprint
 
 Item = TypeVar("Item")
 LIBRARIES = ("torch", "transformers", "numpy")

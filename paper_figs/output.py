@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+import textwrap
 import time
 from dataclasses import asdict
 from functools import cache
@@ -16,12 +17,15 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from paper_figs.context import Setup
 from paper_figs.figure import Figure
-from paper_figs.fingerprint import ROOT
 from paper_figs.style import paper_style
 from theory.files import atomic_path
+from theory.fingerprint import ROOT
+
+CHARACTERS, LINE = 14, 0.145  # of a title: characters to the inch, inches to the line
 
 
 @cache
@@ -43,7 +47,7 @@ def commit() -> str | None:
         return None
 
 
-def findings(figure: Figure, frame: pd.DataFrame) -> list[dict[str, str]]:
+def findings(figure: Figure, frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Every claim of the figure with the verdict that its rule draws from the data."""
     table = []
     for claim in figure.claims:
@@ -52,12 +56,39 @@ def findings(figure: Figure, frame: pd.DataFrame) -> list[dict[str, str]]:
             {
                 "claim": claim.text,
                 "source": claim.source,
+                "whose": str(claim.whose),
+                "theorems": list(claim.theorems),
                 "rule": claim.rule,
                 "verdict": str(finding.verdict),
                 "evidence": finding.evidence,
             }
         )
     return table
+
+
+def takeaway(figure: Figure, frame: pd.DataFrame) -> str:
+    """The sentence that heads the figure: what its data say, or its subject where it has no message."""
+    return figure.takeaway(frame) if figure.takeaway else figure.title
+
+
+def _head(canvas: Canvas, words: str) -> None:
+    """Put the takeaway above the picture, which keeps its size."""
+    width, height = canvas.get_size_inches()
+    lines = textwrap.wrap(words, int(width * CHARACTERS))
+    taller = height + LINE * len(lines) + 0.06
+    top = height / taller
+    canvas.set_size_inches(width, taller)
+    for text in canvas.texts:
+        text.set_y(text.get_position()[1] * top)
+    for legend in canvas.legends:
+        legend.set_bbox_to_anchor((0, 0, 1, top), canvas.transFigure)
+    engine = canvas.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):
+        engine.set(rect=(0, 0, 1, top))
+    canvas.text(
+        *(0.5, 1 - 0.04 / taller), "\n".join(lines),
+        ha="center", va="top", fontsize=8.5, weight="bold", parse_math=False,
+    )  # fmt: skip
 
 
 def _save(canvas: Canvas, title: str, png: Path, pdf: Path) -> None:
@@ -86,12 +117,16 @@ def write(
     """Draw ``figure`` from ``frame`` and write its four files to ``folder``, each atomically."""
     paths = [folder / f"{figure.id}{suffix}" for suffix in (".png", ".pdf", ".csv", ".json")]
     with paper_style():
-        _save(figure.draw(frame), figure.title, *paths[:2])
+        canvas = figure.draw(frame)
+        _head(canvas, takeaway(figure, frame))
+        _save(canvas, figure.title, *paths[:2])
     with atomic_path(paths[2]) as partial:
         frame.to_csv(partial, index=False)
     sidecar = {
         "id": figure.id,
         "title": figure.title,
+        "takeaway": takeaway(figure, frame),
+        "section": figure.section,
         "caption": f"{figure.caption(frame, setup)} {_run(setup, provenance)}",
         "findings": findings(figure, frame),
         "provenance": provenance

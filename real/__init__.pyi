@@ -1,6 +1,6 @@
 from .cache import cache_folder as cache_folder
+from .models.checkpoint import ModelUnavailableError as ModelUnavailableError
 from .models.load import LanguageModel as LanguageModel
-from .models.load import ModelUnavailableError as ModelUnavailableError
 from .models.load import load as load
 from .models.load import load_encoder as load_encoder
 from .models.save import save as save

@@ -18,7 +18,7 @@ except SystemExit as stopped:
 print("loaded:", *(name for name in {HEAVY} if name in sys.modules), file=sys.stderr)
 sys.exit(code)
 """
-REAL = ("models", "forecast", "evaluate", "validate", "anatomy", "prune", "trace")
+REAL = ("models", "forecast", "record", "evaluate", "validate", "anatomy", "prune", "trace")
 SIM = ("sweep", "attack", "table", "curves", "regimes", "chain")
 
 

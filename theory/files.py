@@ -29,3 +29,11 @@ def cache_folder() -> Path:
         return Path(own).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "softmax-drift"
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """``path`` with ``~`` for a home; as it stands where there is no such home (``~nobody``)."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)

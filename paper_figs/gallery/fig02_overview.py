@@ -2,102 +2,115 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.patches import FancyBboxPatch
 
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding
 from paper_figs.gallery import flips, sequence_tv
 from paper_figs.judging import count_passed
+from paper_figs.limits import Limits, geometric, over
 from paper_figs.measured import pruned
-from paper_figs.style import GREY, ORANGE, PAGE, SPACE_COLOUR
+from paper_figs.style import BLACK, ORANGE, SPACE_COLOUR, letter, panels
 
 SPEC = "attn:8"
-STAGES = {
-    "hidden": ("hidden state h", SPACE_COLOUR["h"]),
-    "logits": ("logits z", SPACE_COLOUR["z"]),
-    "probabilities": ("probabilities p", SPACE_COLOUR["p"]),
-    "token": ("one token", ORANGE),
-    "text": ("generated text", GREY),
+DISTANCES = {
+    "h_cosdist": ("hidden state h\n(input of the head)", SPACE_COLOUR["h"]),
+    "cosdist_z": ("logits z", SPACE_COLOUR["z"]),
+    "cosdist_z_centred": ("logits z,\nless their mean", ORANGE),
+    "cosdist_p": ("probabilities p", SPACE_COLOUR["p"]),
 }
-ARROWS = ("head", "softmax", "sampling", "again and again")
+RATIOS = {"head": ("cosdist_z", "h_cosdist"), "softmax": ("cosdist_p", "cosdist_z")}
 
 
 def compute(context: Context) -> pd.DataFrame:
-    """One row for each number on the drawing."""
+    """One row for each number on the drawing, with limits over prompts; parts: distance, change, ratio."""
     joint = context.recall(pruned.joint, specs=list(flips.SPECS)).query("spec == @SPEC")
-    sequence = context.recall(pruned.sequence_drift, specs=list(sequence_tv.SPECS), level=sequence_tv.LEVEL)
-    sequence = sequence.query("spec == @SPEC").sort_values("n")
+    joint = joint.assign(flip=~joint["top1_agree"])
+    sequence = sequence_tv.drift(context).query("spec == @SPEC").sort_values("n")
     last = sequence.iloc[-1]
-    numbers = [
-        ("hidden", "1 - cos", joint["h_cosdist"].mean()),
-        ("logits", "1 - cos", joint["cosdist_z"].mean()),
-        ("logits", "1 - cos, centred", joint["cosdist_z_centred"].mean()),
-        ("probabilities", "1 - cos", joint["cosdist_p"].mean()),
-        ("probabilities", "KL, nats", joint["kl"].mean()),
-        ("token", "TV", joint["tv"].mean()),
-        ("token", "top token flips", 1 - joint["top1_agree"].mean()),
-        ("text", f"TV of {int(last['n'])} tokens", last["tv"]),
-        ("text", f"texts differ by {int(last['n'])}", last["divergence"]),
+    words = f"{int(last['n'])} tokens"
+
+    def mean(column: str) -> Limits:
+        return over(joint, lambda part: float(part[column].mean()))
+
+    rows = [("distance", column, mean(column)) for column in DISTANCES]
+    rows += [("change", "top token flips", mean("flip")), ("change", "TV of one token", mean("tv"))]
+    rows.append(("change", f"TV of {words}", Limits(last["tv"], last["tv_lower"], last["tv_upper"])))
+    rows += [
+        ("ratio", name, geometric(joint, partial(_ratio, columns=pair))) for name, pair in RATIOS.items()
     ]
-    frame = pd.DataFrame(numbers, columns=["stage", "quantity", "value"])
+    frame = pd.DataFrame([(part, name, one.value, one.low, one.high) for part, name, one in rows])
+    frame.columns = pd.Index(["part", "quantity", "value", "low", "high"])
     return frame.assign(spec=SPEC, positions=len(joint), source=context.setup.model)
 
 
+def _ratio(part: pd.DataFrame, columns: tuple[str, str]) -> float:
+    above, below = columns
+    return float(part[above].mean() / part[below].mean())
+
+
 def draw(frame: pd.DataFrame) -> Canvas:
-    """A box for each stage, arrows between them, numbers below."""
-    canvas = Canvas(figsize=(PAGE, 1.7))
-    canvas.set_layout_engine("none")
-    axis = canvas.add_axes((0, 0, 1, 1))
-    axis.set(xlim=(0, 5), ylim=(0, 1.2))
-    axis.axis("off")
-    for place, (stage, (words, colour)) in enumerate(STAGES.items()):
-        box = FancyBboxPatch(
-            (place + 0.12, 0.78), 0.72, 0.26, boxstyle="round,pad=0.02", fc=colour, ec="none", alpha=0.25
-        )
-        axis.add_patch(box)
-        axis.text(place + 0.48, 0.91, words, ha="center", va="center", fontsize=8, weight="bold")
-        if place:
-            axis.annotate(
-                "",
-                (place + 0.09, 0.91),
-                (place - 0.13, 0.91),
-                arrowprops={"arrowstyle": "-|>", "lw": 1, "color": "0.2"},
-            )
-            axis.text(
-                place - 0.02, 1.09, ARROWS[place - 1], ha="center", va="bottom", fontsize=6, style="italic"
-            )
-        part = frame[frame["stage"] == stage]
-        for line, (quantity, value) in enumerate(zip(part["quantity"], part["value"], strict=True)):
-            height = 0.62 - 0.3 * line
-            axis.text(
-                place + 0.48, height, f"{value:.3g}", ha="center", va="center", fontsize=10, color=colour
-            )
-            axis.text(place + 0.48, height - 0.12, quantity, ha="center", va="center", fontsize=6.5)
+    """Left: 1 - cos stage by stage on one axis. Right: what it does to a token and to the text."""
+    canvas, axes = panels(1, 2, height=2.0)
+    distances, changes = (frame[frame["part"] == part] for part in ("distance", "change"))
+    names = [DISTANCES[name][0] for name in distances["quantity"]]
+    _bars(axes[0, 0], names, distances, [colour for _, colour in DISTANCES.values()])
+    least = distances.loc[distances["low"] > 0, "low"].min()
+    axes[0, 0].set(xscale="log", xlim=(least / 3, 3), xlabel="mean 1 - cos, dense vs pruned")
+    axes[0, 0].set_title(f"{SPEC}, {frame['source'].iloc[0]}: one step")
+    _bars(axes[0, 1], changes["quantity"].tolist(), changes, [SPACE_COLOUR["p"]] * 2 + [BLACK])
+    axes[0, 1].set(xlim=(0, 1.15), xlabel="probability", title="a token, and the text")
+    letter(axes[0].tolist())
     return canvas
+
+
+def _bars(axis: Axes, names: list[str], rows: pd.DataFrame, colours: list[str]) -> None:
+    place = range(len(rows))
+    axis.barh(place, rows["value"], color=colours, height=0.6)
+    axis.hlines(place, rows["low"].clip(lower=0), rows["high"], color=BLACK, lw=0.8)
+    for height, value, high in zip(place, rows["value"], rows["high"], strict=True):
+        axis.text(1.08 * max(value, high), height, f"{value:.2g}", va="center", fontsize=7)
+    axis.set_yticks(place, names)
+    axis.invert_yaxis()
+    axis.grid(axis="y", visible=False)
 
 
 def caption(frame: pd.DataFrame, setup: Setup) -> str:
     """What is shown and how it differs from the paper's figure."""
     return (
-        f"What {SPEC} does at every stage. To the left of the last box: mean over "
+        f"What {SPEC} does at every stage, with 95 % limits over prompts. (a) Mean over "
         f"{int(frame['positions'].iloc[0])} positions of texts that the dense model wrote, both models "
-        "reading the same text (h is the head's input, after the final norm). Last box: total variation "
-        "and least probability of differing texts for whole continuations (J1, G2). The paper's figure 2 "
-        "is a drawing without data."
+        "reading the same text; here h is the input of the head, after the final norm, while the figures of "
+        "single sublayers show the residual stream. (b) Total variation of one token and of whole "
+        "continuations (J1). The paper's figure 2 is a drawing without data."
     )
 
 
+def _ratios(frame: pd.DataFrame) -> dict[str, Limits]:
+    rows = frame[frame["part"] == "ratio"].set_index("quantity")
+    return {name: Limits(*map(float, rows.loc[name, ["value", "low", "high"]])) for name in RATIOS}
+
+
 def _each_stage(frame: pd.DataFrame) -> Finding:
-    cosine = frame[frame["quantity"] == "1 - cos"].set_index("stage")["value"]
-    values = {name: float(cosine[name]) for name in ("hidden", "logits", "probabilities")}
-    text = float(frame.loc[frame["stage"] == "text", "value"].iloc[0])
-    one = float(frame.loc[frame["stage"] == "token", "value"].iloc[0])
-    passed = [values["logits"] < values["hidden"], values["probabilities"] > values["logits"], text > one]
+    ratios = _ratios(frame)
     return count_passed(
-        passed,
-        ", ".join(f"{name} {value:.2g}" for name, value in values.items()) + f"; TV {one:.2f} → {text:.2f}",
+        [ratios["head"].below(1), ratios["softmax"].above(1)],
+        f"1-cos of z over h {ratios['head']:.2g}, of p over z {ratios['softmax']:.2g}",
+    )
+
+
+def _takeaway(frame: pd.DataFrame) -> str:
+    ratios = _ratios(frame)
+    change = frame[frame["part"] == "change"].set_index("quantity")["value"]
+    head = ratios["head"].value
+    return (
+        f"{SPEC}: the head {'damps' if head < 1 else 'amplifies'} {max(head, 1 / head):.2g}x, the softmax "
+        f"changes 1-cos {ratios['softmax'].value:.2g}x, and TV grows from {change['TV of one token']:.2f} to "
+        f"{change.iloc[-1]:.2f} over {change.index[-1].removeprefix('TV of ')}"
     )
 
 
@@ -107,12 +120,15 @@ FIGURE = Figure(
     compute=compute,
     draw=draw,
     caption=caption,
+    takeaway=_takeaway,
+    section="Representation hierarchy",
     claims=(
         Claim(
-            "The head damps, the softmax amplifies, generation accumulates.",
+            f"With eight sublayers dropped at once ({SPEC}): the head damps, the softmax amplifies.",
             "paper, its thesis",
-            "1-cos smaller in z than in h; larger in p than in z; TV of the text above that of one token: "
-            "all hold, some hold partly.",
+            "Mean 1-cos smaller in z than in h (input of the head), and larger in p than in z: both hold, "
+            "one "
+            "holds partly. Single sublayers: figures 4, 5, 18.",
             _each_stage,
         ),
     ),

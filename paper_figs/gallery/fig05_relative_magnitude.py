@@ -6,7 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, graded
+from paper_figs.figure import Claim, Figure, Finding
+from paper_figs.judging import graded, percent
+from paper_figs.limits import Limits, blocks, geometric, share
 from paper_figs.measured import sublayers
 from paper_figs.style import COLUMN, SPACE_COLOUR, panels
 
@@ -23,12 +25,14 @@ def compute(context: Context) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame) -> Canvas:
-    """Two lines in units of one per cent, as in the paper."""
+    """Two lines and their medians."""
     canvas, ((axis,),) = panels(1, 1, width=COLUMN)
     for column, (label, space) in LINES.items():
-        axis.plot(frame["step"], 100 * frame[column], color=SPACE_COLOUR[space], label=label)
-    axis.set(xlabel="step", ylabel="relative magnitude, 10⁻²", ylim=(0, None))
-    axis.legend(loc="upper right")
+        axis.plot(frame["step"], frame[column], color=SPACE_COLOUR[space], lw=0.8, label=label)
+        axis.axhline(frame[column].median(), color=SPACE_COLOUR[space], lw=0.8, ls="--")
+    axis.set(xlabel="step", ylabel="relative change (dashed: median)", yscale="log")
+    axis.set_title(f"attention of layer {int(frame['layer'].iloc[0])} left out")
+    canvas.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return canvas
 
 
@@ -43,11 +47,25 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
 
 
 def _logits_change_less(frame: pd.DataFrame) -> Finding:
-    share = float((frame["relative_z"] < frame["relative_h"]).mean())
-    middle = frame[list(LINES)].median()
-    return Finding(
-        graded(share),
-        f"{share:.0%} of {len(frame)} steps; medians z {middle.iloc[0]:.2g}, h {middle.iloc[1]:.2g}",
+    smaller = share(frame["relative_z"] < frame["relative_h"], blocks(frame["step"]))
+    return graded(smaller, f"{percent(smaller)} of {len(frame)} steps; h over z {_damping(frame):.2g}")
+
+
+def _damping(frame: pd.DataFrame) -> Limits:
+    """Median relative change of h over that of z."""
+    return geometric(
+        frame.assign(block=blocks(frame["step"])),
+        lambda part: float(part["relative_h"].median() / part["relative_z"].median()),
+        "block",
+    )
+
+
+def _takeaway(frame: pd.DataFrame) -> str:
+    ratio = _damping(frame).value
+    word = "less" if ratio > 1 else "more"
+    return (
+        f"One attention sublayer dropped: logits change {max(ratio, 1 / ratio):.2g}x {word} than the "
+        "hidden state"
     )
 
 
@@ -57,11 +75,16 @@ FIGURE = Figure(
     compute=compute,
     draw=draw,
     caption=caption,
+    takeaway=_takeaway,
+    section="Representation hierarchy",
     claims=(
         Claim(
-            "The head damps: logits change less, relatively, than the hidden state.",
+            "With one sublayer dropped, the head damps: logits change less, relatively, than the hidden "
+            "state.",
             "paper, figure 5",
-            "Share of steps with the smaller relative change in z: holds from 90 %, partly from 50 %.",
+            "Share of steps with the smaller relative change in z (limits over eight blocks of the one "
+            "text): holds "
+            "from 90 %, partly from 50 %.",
             _logits_change_less,
         ),
     ),

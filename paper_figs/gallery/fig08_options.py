@@ -1,163 +1,170 @@
-"""Figure 8: one multiple-choice step, seen over the vocabulary and over the options."""
+"""Figure 8: multiple-choice steps, seen over the vocabulary and over the options."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, graded
-from paper_figs.judging import count_passed
-from paper_figs.measured import reference
+from paper_figs.figure import Claim, Figure, Finding
+from paper_figs.judging import graded, percent, untested
+from paper_figs.limits import Limits, proportion
+from paper_figs.measured import reference, scores
 from paper_figs.measured.pruned import resolve
 from paper_figs.measured.texts import calibration
-from paper_figs.style import BLACK, VERMILION, letter
+from paper_figs.style import BLACK, GREY, VERMILION, letter, panels
 from real.pruning.apply import pruned
-from real.text.passes import final_hidden, head_logits
-from real.text.prompting import encode_prompt
-from real.text.texts import prompts
+from real.tasks.multiple_choice import OptionItem, decision_hidden, option_items
+from real.text.passes import head_logits
 from theory import measure
 
 SPEC = "attn:8"
-LETTERS = "ABCD"
-TOP = 12
+SHOWN = 24  # questions whose options are drawn
+COLOUR = {"dense": BLACK, "pruned": VERMILION}
 
 
 def compute(context: Context) -> pd.DataFrame:
-    """Rows of three parts for each prompt: "token" (the top ones), "option" (A to D), "drift" (one row)."""
-    lm, questions = context.lm, [p for p in prompts() if p.kind == "multiple choice"]
-    tokens = [encode_prompt(lm, question.text) for question in questions]
-    dense = _last_logits(context, tokens)
-    with pruned(lm, resolve(context, SPEC), calibration(context)):
-        other = _last_logits(context, tokens)
-    ids = [lm.tokenizer(name, add_special_tokens=False).input_ids[-1] for name in LETTERS]
-    full, among = measure(dense, other), measure(dense, other, options=torch.tensor(ids))
-    log_p, log_q = (torch.log_softmax(z.double(), -1) for z in (dense, other))
-    rows = []
-    for index, question in enumerate(questions):
-        top = log_p[index].topk(TOP).indices.tolist()
-        for part, chosen, names in (("token", top, map(lm.tokenizer.decode, top)), ("option", ids, LETTERS)):
-            for rank, (token, name) in enumerate(zip(chosen, names, strict=True)):
-                rows.append(
-                    {
-                        "part": part,
-                        "rank": rank,
-                        "name": name,
-                        "baseline": float(log_p[index, token]),
-                        "pruned": float(log_q[index, token]),
-                    }
-                    | {"prompt": index, "answer": question.answer}
-                )
-        rows.append(
-            {
-                "part": "drift",
-                "prompt": index,
-                "answer": question.answer,
-                "kl": float(full.kl[index]),
-                "cosdist_p": float(full.cosdist_p[index]),
-            }
-            | {"kl_options": float(among.kl[index]), "cosdist_options": float(among.cosdist_p[index])}
-            | {
-                "mass": float(among.option_mass[index]),
-                "mass_pruned": float(among.option_mass_perturbed[index]),
-            }
-        )
+    """Parts "option" (one row for each option of each question) and "drift" (one for each question)."""
+    limit = context.setup.profile.choice_items
+    items = [item for name in scores.CHOICE for item in option_items(context.lm, [name])[:limit]]
+    dense = _last_logits(context, items)
+    with pruned(context.lm, resolve(context, SPEC), calibration(context)):
+        other = _last_logits(context, items)
+    rows = [row for index, item in enumerate(items) for row in _rows(index, item, dense[index], other[index])]
     ours = pd.DataFrame(rows).assign(source=context.setup.model)
-    theirs = reference.options().rename(columns={"option": "name"}).assign(part="option", prompt=-1)
+    theirs = reference.options().assign(part="paper", question=-1)
     return pd.concat([ours, theirs], ignore_index=True)
 
 
-def _last_logits(context: Context, prompts: list[list[int]]) -> torch.Tensor:
-    """Logits ``(N, V)`` after each prompt."""
-    states = [final_hidden(context.lm, torch.tensor([ids]))[0, -1] for ids in prompts]
-    return head_logits(context.lm, torch.stack(states))
+def _rows(index: int, item: OptionItem, dense: torch.Tensor, other: torch.Tensor) -> list[dict[str, object]]:
+    ids = torch.tensor(item.options)
+    full, among = measure(dense, other), measure(dense, other, options=ids)
+    p, q = (torch.softmax(z.double()[ids], 0).tolist() for z in (dense, other))
+    head = {"question": index, "task": item.task, "answer": item.answer}
+    drift = {"kl": float(full.kl), "kl_options": float(among.kl), "mass": float(among.option_mass)}
+    options = [
+        head | {"part": "option", "option_index": k, "dense": p[k], "pruned": q[k]} for k in range(len(p))
+    ]
+    return [*options, head | {"part": "drift"} | drift]
+
+
+def _last_logits(context: Context, items: list[OptionItem]) -> torch.Tensor:
+    """Logits ``(N, V)`` after each question."""
+    return head_logits(context.lm, decision_hidden(context.lm, items))
 
 
 def draw(frame: pd.DataFrame) -> Canvas:
-    """(a) the dense model's top tokens of the first prompt; then every prompt's options, and the paper's."""
-    ours = frame[frame["source"] == frame["source"].iloc[0]]
-    questions = sorted(ours["prompt"].unique())
-    canvas = Canvas(figsize=(7.0, 4.2), layout="constrained")
-    grid = canvas.add_gridspec(2, len(questions) + 1)
-    top = canvas.add_subplot(grid[0, :])
-    tokens = ours[(ours["part"] == "token") & (ours["prompt"] == questions[0])]
-    _bars(
-        top,
-        [repr(name)[1:-1] for name in tokens["name"]],
-        np.exp(tokens["baseline"]),
-        np.exp(tokens["pruned"]),
-    )
-    top.set(title=f"top tokens after the first question, {ours['source'].iloc[0]}", ylabel="probability")
-    top.legend(loc="upper right")
-    axes = [top]
-    for column, prompt in enumerate([*questions, -1]):
-        axis = canvas.add_subplot(grid[1, column])
-        part = frame[(frame["part"] == "option") & (frame["prompt"] == prompt)]
-        _bars(axis, part["name"].tolist(), part["baseline"], part["pruned"])
-        axis.set_title("paper" if prompt < 0 else f"no. {prompt + 1}: {part['answer'].iloc[0]} right")
-        axis.title.set_fontsize(7)
-        if column == 0:
-            axis.set_ylabel("log-likelihood")
-        axes.append(axis)
-    letter(axes)
+    """(a) Each question's options, the right one filled; (b) KL over the vocabulary and among the options."""
+    canvas, axes = panels(1, 2, height=2.8, gridspec_kw={"width_ratios": (2, 1)})
+    options, drift = (frame[frame["part"] == part] for part in ("option", "drift"))
+    _options(axes[0, 0], options)
+    axes[0, 0].set_title(f"{SPEC}, {options['source'].iloc[0]}: probability among the options")
+    axis = axes[0, 1]
+    values = drift[["kl", "kl_options"]].clip(lower=1e-6)
+    axis.plot(values["kl"], values["kl_options"], "o", ms=3, mew=0, alpha=0.6, color=BLACK)
+    ends = (values.min().min() / 2, 2 * values.max().max())
+    axis.plot(ends, ends, color=GREY, lw=0.8)
+    axis.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
+    axis.set_title("KL, nats: below the line, safer")
+    axis.set(xlabel="over the vocabulary", ylabel="among the options")
+    letter(axes[0].tolist())
     return canvas
 
 
-def _bars(axis: Axes, names: list[str], baseline: pd.Series, other: pd.Series) -> None:
-    place = np.arange(len(names))
-    axis.bar(place - 0.2, baseline, 0.4, color=BLACK, label="dense")
-    axis.bar(place + 0.2, other, 0.4, color=VERMILION, label=SPEC)
-    axis.set_xticks(place, names, fontsize=6)
-    axis.grid(axis="x", visible=False)
+def _options(axis: Axes, options: pd.DataFrame) -> None:
+    shown = options[options["question"] < SHOWN]
+    for model, shift in (("dense", -0.17), ("pruned", 0.17)):
+        right = shown["option_index"] == shown["answer"]
+        chosen = shown.loc[shown.groupby("question")[model].idxmax()]
+        place = shown["question"] + shift
+        axis.plot(place[~right], shown.loc[~right, model], "_", color=COLOUR[model], ms=4, alpha=0.7)
+        axis.plot(
+            *(place[right], shown.loc[right, model]), "o",
+            color=COLOUR[model], ms=3.5, label=f"{'dense' if model == 'dense' else SPEC}: right option",
+        )  # fmt: skip
+        axis.plot(
+            *(chosen["question"] + shift, chosen[model]), "o",
+            mfc="none", mec=COLOUR[model], ms=7, mew=0.6, label="ring: the one it chooses",
+        )  # fmt: skip
+    axis.set(xlabel="question (dashes: other options)", ylabel="probability", ylim=(-0.03, 1.05))
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=6)
 
 
 def caption(frame: pd.DataFrame, setup: Setup) -> str:
     """What is shown and how it differs from the paper's figure."""
-    drift = frame[frame["part"] == "drift"]
+    drift, paper = (frame[frame["part"] == part] for part in ("drift", "paper"))
+    listed = ", ".join(f"{row.option} {row.baseline:.1f}/{row.pruned:.1f}" for row in paper.itertuples())
     return (
-        f"Dense model and {SPEC} after each of our {len(drift)} multiple-choice questions, in the chat "
-        "template with an answer cue (answer with one letter). (a) Probabilities of the dense model's most "
-        f"probable tokens. Then: log-likelihoods of A to D; the four options hold {drift['mass'].min():.0%} "
-        f"to {drift['mass'].max():.0%} of the dense model's mass. The paper shows one question on "
-        "Qwen2.5-7B-Instruct without template or cue, scored on lower-case a to d after a space, whose "
-        "options hold almost no mass; its log-likelihoods are in the last panel."
+        f"Dense model and {SPEC} at the step that answers each of {len(drift)} multiple-choice questions "
+        f"({' and '.join(scores.WORDS[task] for task in scores.CHOICE)}; first differing token of each "
+        "option). "
+        f"(a) The first {SHOWN} questions, softmax over the options. (b) KL(p||q) over the vocabulary and "
+        "among "
+        f"the options, which hold {drift['mass'].min():.0%} to {drift['mass'].max():.0%} of the dense "
+        "model's "
+        "mass. The paper shows one question on Qwen2.5-7B-Instruct, whose options hold almost no mass; its "
+        f"log-likelihoods, dense/pruned: {listed}."
     )
 
 
-def _options_safer(frame: pd.DataFrame) -> Finding:
+def _safer(frame: pd.DataFrame) -> Limits:
     drift = frame[frame["part"] == "drift"]
-    share = float((drift["kl_options"] < drift["kl"]).mean())
-    pairs = ", ".join(f"{a:.2g} vs {b:.2g}" for a, b in zip(drift["kl_options"], drift["kl"], strict=True))
-    return Finding(graded(share), f"KL among the options vs over the vocabulary: {pairs} nats")
+    return proportion(int((drift["kl_options"] < drift["kl"]).sum()), len(drift))
+
+
+def _kept(frame: pd.DataFrame) -> tuple[Limits, Limits]:
+    """Share of questions in which the choice stays: all of them, and those that the dense model had right."""
+    options = frame[frame["part"] == "option"]
+    best = {
+        model: options.loc[options.groupby("question")[model].idxmax()].set_index("question")["option_index"]
+        for model in COLOUR
+    }
+    same = best["dense"] == best["pruned"]
+    right = best["dense"] == options.groupby("question")["answer"].first()
+    found = proportion(int(same.sum()), len(same))
+    return found, proportion(int(same[right].sum()), int(right.sum())) if right.any() else Limits(0, 0, 1)
+
+
+def _options_safer(frame: pd.DataFrame) -> Finding:
+    part, drift = _safer(frame), frame[frame["part"] == "drift"]
+    middle = drift[["kl_options", "kl"]].median()
+    return graded(
+        part,
+        f"KL among the options smaller in {percent(part)} of {len(drift)} questions; medians "
+        f"{middle.iloc[0]:.2g} against {middle.iloc[1]:.2g} nats",
+    )
 
 
 def _choice_kept(frame: pd.DataFrame) -> Finding:
-    ours = frame[(frame["part"] == "option") & (frame["prompt"] >= 0)]
-    best = [
-        str(part["name"].iloc[int(part[model].to_numpy().argmax())])
-        for _, part in ours.groupby("prompt")
-        for model in ("baseline", "pruned")
-    ]
-    answers = ours.groupby("prompt")["answer"].first().tolist()
-    dense, other = best[0::2], best[1::2]
-    kept = [a == b for a, b in zip(dense, other, strict=True)]
-    right = [sum(a == b for a, b in zip(found, answers, strict=True)) for found in (dense, other)]
-    return count_passed(
-        kept,
-        f"choice kept in {sum(kept)} of {len(kept)}; right: dense {right[0]}, {SPEC} {right[1]} of "
-        f"{len(kept)}",
+    options = frame[frame["part"] == "option"]
+    first = options.loc[options.groupby("question")["dense"].idxmax(), "option_index"]
+    if first.nunique() == 1:
+        return untested(f"the dense model answers option {int(first.iloc[0]) + 1} to every question")
+    every, right = _kept(frame)
+    return graded(
+        every, f"choice kept in {percent(every)} of questions, in {percent(right)} of those it had right"
+    )
+
+
+def _takeaway(frame: pd.DataFrame) -> str:
+    every, right = _kept(frame)
+    return (
+        f"{SPEC} keeps the chosen option in {every.value:.0%} of questions ({right.value:.0%} of those "
+        "answered "
+        f"right); the options move less than the vocabulary in {_safer(frame).value:.0%}"
     )
 
 
 FIGURE = Figure(
     id="fig08",
-    title="A multiple-choice step: the vocabulary and the options",
+    title="Multiple-choice steps: the vocabulary and the options",
     compute=compute,
     draw=draw,
     caption=caption,
+    takeaway=_takeaway,
+    section="Multiple choice",
     claims=(
         Claim(
             "The distribution among the options is more stable than that over the vocabulary.",
@@ -165,12 +172,16 @@ FIGURE = Figure(
             "KL among the options below KL over the vocabulary: holds from 90 % of questions, partly from "
             "50 % (it is no theorem: H1 needs the factor 1/p(S)).",
             _options_safer,
+            theorems=("H1",),
         ),
         Claim(
             "The chosen option survives.",
             "paper, figure 8b",
-            "The most likely option is the same in every question: holds; in some: partly.",
+            "Share of questions in which the most likely option stays: holds from 90 %, partly from 50 %; "
+            "not "
+            "tested if the dense model always answers the same.",
             _choice_kept,
+            theorems=("H2",),
         ),
     ),
 )

@@ -1,20 +1,23 @@
-"""What figures 14 to 21 share: one panel for each attention layer, every step of one text; one trace."""
+"""What figures 14 to 21 share: attention layer by attention layer, every step of one text; one trace."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from numpy.typing import NDArray
 
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure
+from paper_figs.judging import WITHIN
+from paper_figs.limits import Limits, blocks, geometric
 from paper_figs.measured import sublayers
-from paper_figs.style import layer_grid
+from paper_figs.style import PAPER_ESTIMATE, TRUTH, layer_axis, letter, panels
 from theory import catalogue
 
 DECADES = 9  # that an axis shows: where p is one token, changes are smaller than anything worth seeing
@@ -30,20 +33,26 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Panels:
-    """One figure of the family: which lines, on what axis, and what the paper says about them."""
+class Layers:
+    """One figure of the family: which columns, on what axis, and what the paper says about them.
+
+    ``estimate``: the second line is an estimate of the first, and gets an axis of its own, over the truth.
+    """
 
     id: str
     title: str
     lines: tuple[Line, ...]
     unit: str
     words: str
+    takeaway: Callable[[pd.DataFrame], str]
     claims: tuple[Claim, ...]
+    section: str
+    estimate: bool = False
 
 
 def compute(context: Context, columns: list[str]) -> pd.DataFrame:
     """Layer, step and the chosen columns of the family's one table."""
-    return context.recall(per_layer)[["layer", "step", *columns]]
+    return context.recall(per_layer)[["layer", "step", *columns]].assign(source=context.setup.model)
 
 
 def per_layer(context: Context) -> pd.DataFrame:
@@ -76,54 +85,90 @@ def per_layer(context: Context) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def draw(frame: pd.DataFrame, panels: Panels) -> Canvas:
-    """A small panel for each layer, logarithmic, each with its own axis."""
-    canvas, axes = layer_grid(sorted(frame["layer"].unique()))
-    for axis, (_, part) in zip(axes, frame.groupby("layer"), strict=True):
-        for line in panels.lines:
-            axis.plot(part["step"], part[line.column], color=line.colour, lw=0.6, label=line.label)
-        axis.set(yscale="log", ylim=_decades(part[[line.column for line in panels.lines]].to_numpy()))
-        axis.minorticks_off()
-    handles, labels = axes[0].get_legend_handles_labels()
-    canvas.legend(handles, labels, loc="upper center", ncols=len(labels))
-    canvas.supxlabel("step", fontsize=8)
-    canvas.supylabel(panels.unit, fontsize=8)
+def draw(frame: pd.DataFrame, layers: Layers) -> Canvas:
+    """Median and 10th to 90th percentile over steps against the layer; beside it the estimate over truth."""
+    columns = 2 if layers.estimate else 1
+    canvas, axes = panels(1, columns, width=7.0 if layers.estimate else 4.6, height=2.4)
+    shown = layers.lines[:1] if layers.estimate else layers.lines
+    for line in shown:
+        _spread(axes[0, 0], frame["layer"], frame[line.column], line.colour, line.label)
+    axes[0, 0].set(yscale="log", ylabel=layers.unit, title=f"attention left out, {frame['source'].iloc[0]}")
+    values = frame[[line.column for line in shown]].to_numpy()
+    top = values[values > 0].max(initial=1e-300)
+    axes[0, 0].set_ylim(max(axes[0, 0].get_ylim()[0], top * 10.0**-DECADES), None)
+    if layers.estimate:
+        truth, guess = layers.lines
+        axis = axes[0, 1]
+        axis.axhspan(1 / WITHIN, WITHIN, color=TRUTH, alpha=0.12, lw=0, label=f"within a factor {WITHIN:g}")
+        axis.axhline(1, color=TRUTH, lw=0.8)
+        known = frame[(frame[truth.column] > 0) & (frame[guess.column] > 0)]
+        _spread(axis, known["layer"], known[guess.column] / known[truth.column], PAPER_ESTIMATE, guess.label)
+        axis.set(yscale="log", ylabel="estimate / truth", title="paper's estimate")
+    found = [axis.get_legend_handles_labels() for axis in axes[0]]
+    handles = [handle for some, _ in found for handle in some]
+    labels = [label for _, some in found for label in some]
+    canvas.legend(handles, labels, loc="outside upper center", ncols=4)
+    if layers.estimate:
+        letter(axes[0].tolist())
     return canvas
 
 
-def _decades(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Whole decades that hold the values, so that every axis has two labels; at most ``DECADES``."""
-    positive = values[values > 0]
-    if not len(positive):
-        return 0.1, 1.0
-    low, high = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
-    return float(10 ** max(low, high - DECADES)), float(10 ** max(high, low + 1))
+def _spread(axis: Axes, layer: pd.Series, values: pd.Series, colour: str, label: str) -> None:
+    grouped = values.groupby(layer.to_numpy())
+    low, middle, high = (grouped.quantile(level) for level in (0.1, 0.5, 0.9))
+    axis.fill_between(low.index, low, high, color=colour, alpha=0.2, lw=0)
+    axis.plot(middle, "o-", ms=2, color=colour, label=f"{label}: median, 10-90 % of positions")
+    layer_axis(axis)
 
 
-def caption(frame: pd.DataFrame, setup: Setup, panels: Panels) -> str:
+def caption(frame: pd.DataFrame, setup: Setup, layers: Layers) -> str:
     """What is shown and how it differs from the paper's figure."""
     return (
-        f"{panels.words} Input against output of the attention sublayer of every layer, "
+        f"{layers.words} Input against output of the attention sublayer of every layer, "
         f"{frame['step'].nunique()} positions of one text sampled by the dense model (T = 1, one open "
-        "prompt), each panel on its own logarithmic axis (at most nine decades); logits through the final "
-        "norm. The dense vector (with the sublayer) is the reference and the divisor. The paper shows 28 "
-        "layers of Qwen2.5-7B-Instruct, without the final norm, on linear axes; its values are not "
-        "published, so there is no overlay."
+        "prompt), "
+        "logits through the final norm; the CSV has every position. The dense vector (with the sublayer) is "
+        "the "
+        "reference and the divisor. The paper shows 28 layers of Qwen2.5-7B-Instruct, without the final "
+        "norm, "
+        "a panel for each layer; its values are not published, so there is no overlay."
     )
 
 
-def layer_medians(frame: pd.DataFrame) -> pd.DataFrame:
-    """Median over steps of every column, by layer."""
-    return frame.groupby("layer").median()
+def by_block(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with a column ``block``: eight pieces of the text stand for independent units."""
+    return frame.assign(block=blocks(frame["step"]))
 
 
-def figure(panels: Panels) -> Figure:
-    """The figure that shows ``panels``."""
+def layer_ratios(frame: pd.DataFrame, above: str, below: str) -> list[Limits]:
+    """Median over steps of one column over that of another, layer by layer, with limits over blocks."""
+    return [
+        geometric(part, lambda rows: float(rows[above].median() / rows[below].median()), "block")
+        for _, part in by_block(frame).groupby("layer")
+    ]
+
+
+def layer_medians(frame: pd.DataFrame, column: str) -> pd.Series:
+    """Median over steps, by layer."""
+    return frame.groupby("layer")[column].median()
+
+
+def growth(frame: pd.DataFrame, column: str) -> float:
+    """Median layer of the last third over that of the first third."""
+    middle = layer_medians(frame, column)
+    third = max(1, len(middle) // 3)
+    return float(np.median(middle.iloc[-third:]) / np.median(middle.iloc[:third]))
+
+
+def figure(layers: Layers) -> Figure:
+    """The figure that shows ``layers``."""
     return Figure(
-        id=panels.id,
-        title=panels.title,
-        compute=partial(compute, columns=[line.column for line in panels.lines]),
-        draw=partial(draw, panels=panels),
-        caption=partial(caption, panels=panels),
-        claims=panels.claims,
+        id=layers.id,
+        title=layers.title,
+        compute=partial(compute, columns=[line.column for line in layers.lines]),
+        draw=partial(draw, layers=layers),
+        caption=partial(caption, layers=layers),
+        claims=layers.claims,
+        takeaway=layers.takeaway,
+        section=layers.section,
     )

@@ -6,10 +6,11 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding
-from paper_figs.gallery.centred_logits import _means
+from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.gallery.centred_logits import prompt_means, ratio
 from paper_figs.gallery.fig04_layerwise import KINDS
 from paper_figs.judging import count_passed
+from paper_figs.limits import Limits, geometric, over
 from paper_figs.measured import sublayers
 from paper_figs.style import (
     SPACE_COLOUR,
@@ -25,10 +26,10 @@ LENSES = {True: "with the final norm", False: "without (as in the paper)"}
 def compute_lens(context: Context) -> pd.DataFrame:
     """As ``compute_centred``, for both lenses."""
     rows = [
-        _means(context.recall(sublayers.sublayers, final_norm=norm)).assign(lens=LENSES[norm])
+        prompt_means(context.recall(sublayers.sublayers, final_norm=norm)).assign(lens=LENSES[norm])
         for norm in LENSES
     ]
-    return pd.concat(rows, ignore_index=True)
+    return pd.concat(rows, ignore_index=True).assign(source=context.setup.model)
 
 
 def draw_lens(frame: pd.DataFrame) -> Canvas:
@@ -39,8 +40,9 @@ def draw_lens(frame: pd.DataFrame) -> Canvas:
             axis = axes[row, column]
             for lens, style in zip(LENSES.values(), ("-", "--"), strict=True):
                 part = frame[(frame["kind"] == kind) & (frame["lens"] == lens)]
-                axis.plot(part["layer"], part[space], color=SPACE_COLOUR[space], ls=style, label=lens)
-            axis.set(title=KINDS[kind], yscale="log")
+                means = part.groupby("layer")[space].mean()
+                axis.plot(means, color=SPACE_COLOUR[space], ls=style, label=lens)
+            axis.set(title=f"{KINDS[kind]}, {frame['source'].iloc[0]}", yscale="log")
         axes[row, 0].set_ylabel(words)
     for axis in axes[-1]:
         layer_axis(axis)
@@ -55,28 +57,57 @@ def caption_lens(frame: pd.DataFrame, setup: Setup) -> str:
         "The same dropped sublayers seen through two lenses: residual stream, final norm, head (ours), and "
         "residual stream, head, without the norm, as the paper's scripts do. Without the norm the logits "
         "of early layers are small and p is nearly uniform: the size of the residual stream acts as a "
-        f"temperature. Mean over {int(frame['positions'].max())} positions, T = 1."
+        f"temperature. Mean over {frame['prompt'].nunique()} prompts, T = 1."
     )
 
 
 def _same_picture(frame: pd.DataFrame) -> Finding:
-    table = frame.pivot_table(index=["kind", "layer"], columns="lens", values="p")
-    normed, plain = (table[name] for name in LENSES.values())
-    rank, ratio = float(normed.corr(plain, method="spearman")), float((plain / normed).median())
+    rank, middle = over(frame, _rank), _without_over_with(frame)
     return count_passed(
-        [rank >= 0.8, 0.5 <= ratio <= 2],
-        f"rank correlation over sublayers {rank:.2f}, median ratio without/with the norm {ratio:.2g}",
+        [rank.above(0.8), middle.above(0.5), middle.below(2)],
+        f"rank correlation over sublayers {rank:.2f}, median 1-cos(p, q) without over with the norm "
+        f"{middle:.2g}",
     )
 
 
+def _lenses(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Mean 1 - cos(p, q) of every sublayer, with and without the norm."""
+    table = frame.pivot_table(index=["kind", "layer"], columns="lens", values="p")
+    normed, plain = (table[name] for name in LENSES.values())
+    return normed, plain
+
+
+def _rank(frame: pd.DataFrame) -> float:
+    normed, plain = _lenses(frame)
+    return float(normed.corr(plain, method="spearman"))
+
+
+def _without_over_with(frame: pd.DataFrame) -> Limits:
+    def middle(part: pd.DataFrame) -> float:
+        normed, plain = _lenses(part)
+        return float((plain / normed).median())
+
+    return geometric(frame, middle)
+
+
 def _first_layer(frame: pd.DataFrame) -> Finding:
-    first = frame[(frame["layer"] == 0) & (frame["kind"] == "attn")].set_index("lens")
-    normed, plain = (first.loc[name] for name in LENSES.values())
-    passed = [bool(plain["p"] < plain["h"]), bool(normed["p"] > plain["p"])]
+    first = frame[(frame["layer"] == 0) & (frame["kind"] == "attn")]
+    plain = ratio(first[first["lens"] == LENSES[False]], "p", "h")
+    wide = first.pivot_table(index="prompt", columns="lens", values="p").reset_index()
+    normed = ratio(wide, LENSES[True], LENSES[False])
     return count_passed(
-        passed,
-        f"1-cos at attention 0: h {plain['h']:.2g}; p without the norm {plain['p']:.2g}, with it "
-        f"{normed['p']:.2g}",
+        [plain.below(1), normed.above(1)],
+        f"1-cos at attention 0: p over h without the norm {plain:.2g}; p with over without the norm "
+        f"{normed:.2g}",
+    )
+
+
+def _takeaway(frame: pd.DataFrame) -> str:
+    middle = _without_over_with(frame).value
+    word = "less" if middle < 1 else "more"
+    return (
+        f"Without the final norm probabilities seem to move {max(middle, 1 / middle):.2g}x {word} "
+        "(median sublayer)"
     )
 
 
@@ -86,12 +117,15 @@ LENS = Figure(
     compute=compute_lens,
     draw=draw_lens,
     caption=caption_lens,
+    takeaway=_takeaway,
+    section="Representation hierarchy",
     claims=(
         Claim(
             "Leaving out the final norm does not change the picture.",
             "implied by the paper's protocol",
-            "Over all sublayers: rank correlation of mean 1-cos(p,q) at least 0.8, and median ratio "
-            "between 0.5 and 2: both hold, one holds partly.",
+            "Over all sublayers: rank correlation of mean 1-cos(p,q) above 0.8, median ratio without over "
+            "with "
+            "the norm above 0.5, and below 2: all hold, some partly.",
             _same_picture,
         ),
         Claim(
@@ -100,6 +134,7 @@ LENS = Figure(
             "At attention layer 0: without the norm p moves less than h; with it p moves more than "
             "without: both hold, one holds partly.",
             _first_layer,
+            Whose.OURS,
         ),
     ),
 )

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, graded
-from paper_figs.judging import count_passed
+from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.judging import count_passed, graded, percent
+from paper_figs.limits import Limits, geometric, share
 from paper_figs.measured import sublayers
 from paper_figs.style import BLACK, BLUE, GREY, letter, panels
 from sim.noise.regimes import regime_map
@@ -23,6 +24,7 @@ REFERENCES = {
 }
 BASES = {"raw": "z_median", "centred": "z_centred_median", "hidden": "h_median"}
 BINS = 12
+SURE, UNSURE = 0.1, 1.0  # nats of entropy
 NOISE = 0.1  # of the length of h, in the synthetic map
 
 
@@ -59,6 +61,8 @@ def draw(frame: pd.DataFrame) -> Canvas:
     for column, (name, (title, _)) in enumerate(REFERENCES.items()):
         _real(axes[0, column], _positions(frame), name)
         axes[0, column].set_title(title)
+        axes[0, column].axvspan(1e-9, SURE, color=BLACK, alpha=0.05, lw=0)
+        axes[0, column].axvline(UNSURE, color=GREY, lw=0.6, ls="--")
         _map(axes[1, column], frame[frame["part"] == "map"], name, canvas if column == 2 else None)
     axes[0, 0].set_ylabel("amplification of 1 - cos")
     axes[1, 0].set_ylabel("temperature")
@@ -104,53 +108,73 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
 
 def _amplifies(name: str) -> Callable[[pd.DataFrame], Finding]:
     def judge(frame: pd.DataFrame) -> Finding:
-        ratio = _positions(frame)[name]
-        share = float((ratio > 1).mean())
-        return Finding(graded(share), f"{share:.0%} of positions, median ratio {ratio.median():.2g}")
+        part = _positions(frame)
+        amplified = share(part[name] > 1, part["prompt"])
+        return graded(amplified, f"{percent(amplified)} of positions, median ratio {part[name].median():.2g}")
 
     return judge
 
 
 def _saturates(frame: pd.DataFrame) -> Finding:
-    table = _binned(_positions(frame), "centred")
-    lowest, peak = float(table["middle"].iloc[0]), float(table["middle"].max())
-    passed = [lowest < 1, lowest < peak / 10]
+    sure, unsure = _ends(frame)
     return count_passed(
-        passed,
-        f"median amplification {lowest:.2g} in the bin of lowest entropy ({table['entropy'].iloc[0]:.2g} "
-        f"nats), {peak:.2g} at its peak ({table['entropy'].iloc[int(table['middle'].argmax())]:.2g} nats)",
+        [sure.below(1), unsure.above(1)],
+        f"median amplification {sure:.2g} below {SURE:g} nats, {unsure:.2g} above {UNSURE:g} nats",
     )
 
 
-_SHARE = "Share of positions with a ratio above 1: holds from 90 %, partly from 50 %."
+def _ends(frame: pd.DataFrame) -> tuple[Limits, Limits]:
+    """Median amplification of centred logits where p is confident, and where it is not."""
+    part = _positions(frame)
+    sure, unsure = part[part["entropy"] < SURE], part[part["entropy"] > UNSURE]
+    return _median(sure), _median(unsure)
+
+
+def _median(part: pd.DataFrame) -> Limits:
+    if part.empty:
+        return Limits(np.nan, 0.0, np.inf)
+    return geometric(part, lambda rows: float(rows["centred"].median()))
+
+
+def _takeaway(frame: pd.DataFrame) -> str:
+    sure, unsure = _ends(frame)
+    return (
+        f"The softmax amplifies {unsure.value:.2g}x where p is uncertain (above {UNSURE:g} nats) and "
+        f"{'damps' if sure.value < 1 else 'amplifies'} {max(sure.value, 1 / sure.value):.2g}x where it is "
+        "sure "
+        f"(below {SURE:g})"
+    )
+
+
+_SHARE = (
+    "Share of positions with a ratio above 1 (raw logits and hidden states: figure 4): holds from 90 %, "
+    "partly "
+    "from 50 %."
+)
 FIGURE = Figure(
     id="regime",
     title="When the softmax amplifies: amplification against entropy",
     compute=compute,
     draw=draw,
     caption=caption,
+    takeaway=_takeaway,
+    section="Representation hierarchy",
     claims=(
         Claim(
-            "The softmax amplifies the logits' deviation.",
-            "paper, sections on the probability space",
-            _SHARE,
-            _amplifies("raw"),
-        ),
-        Claim(
-            "It also amplifies the part of the logits' deviation that it can see.",
+            "The softmax amplifies the part of the logits' deviation that it can see.",
             "ours (centred logits)",
             _SHARE,
             _amplifies("centred"),
+            Whose.OURS,
         ),
         Claim(
-            "Probabilities deviate more than hidden states.", "paper, figure 4", _SHARE, _amplifies("hidden")
-        ),
-        Claim(
-            "A confident model damps: at low entropy the amplification is below one.",
+            "Where p is uncertain the softmax amplifies, where it is sure it damps.",
             "a reviewer's question",
-            "In the bin of lowest entropy: median below 1, and below a tenth of the peak: both hold, one "
-            "holds partly.",
+            f"Median amplification of centred logits below 1 where the entropy is below {SURE:g} nats, and "
+            "above "
+            f"1 where it is above {UNSURE:g} nats: both hold, one holds partly.",
             _saturates,
+            Whose.OURS,
         ),
     ),
 )

@@ -35,4 +35,14 @@ def caption_prompts(frame: pd.DataFrame, setup: Setup) -> str:
     )
 
 
-TAB03 = Figure("tab03", "The prompts", compute_prompts, draw_prompts, caption_prompts)
+TAB03 = Figure(
+    "tab03",
+    "The prompts",
+    compute_prompts,
+    draw_prompts,
+    caption_prompts,
+    takeaway=lambda frame: (
+        f"{len(frame)} prompts of {frame['kind'].nunique()} kinds stand behind every trace"
+    ),
+    section="Generation",
+)

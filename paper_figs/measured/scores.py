@@ -7,13 +7,13 @@ import hashlib
 import pandas as pd
 
 from paper_figs.context import Context
-from paper_figs.fingerprint import fingerprint
 from paper_figs.measured import pruned, texts
 from real.models.load import LanguageModel
 from real.pruning.variants import variant
 from real.tasks.embed import cosine_scores, embed, ndcg_at_10, partner_ranks
 from real.tasks.evaluate import DENSE, answer, summarise, task_manager
 from real.text.texts import passages
+from theory.fingerprint import fingerprint
 
 CHOICE = ("capitals-choice", "units")
 GENERATION = ("capitals-answer", "copy-4")

@@ -43,10 +43,11 @@ def prune(
     from real.models.load import load
     from real.models.save import check_folder, save
     from real.pruning.apply import prune as prune_copy
+    from real.text.files import read_lines
 
     check_folder(out)
     lm = load(model, place(device, device_map), dtype)
-    texts = None if calibration is None else calibration.read_text(encoding="utf-8").splitlines()
+    texts = None if calibration is None else read_lines(calibration)
     smaller = prune_copy(lm, parsed, texts, seed)
     folder = save(smaller, out)
     say("Zeroed weights make no model smaller or faster by themselves; removed blocks do.")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from real.models.load import LanguageModel
 from real.structure.anatomy import KINDS
+from real.text.files import read_lines
 from real.text.texts import calibration_tokens, passages
 from real.tracing import trace_sublayers
 from theory import Drift, VectorDrift
@@ -17,7 +18,7 @@ from theory.terminal.console import track
 
 
 def text_tokens(lm: LanguageModel, text: Path | None, count: int, seed: int) -> Tensor:
-    lines = passages("perplexity") if text is None else text.read_text(encoding="utf-8").splitlines()
+    lines = passages("perplexity") if text is None else read_lines(text)
     return calibration_tokens(lm.tokenizer, 1, count, seed, texts=lines)
 
 

@@ -43,7 +43,7 @@ def validate(
     from real.forecast.validate import Plan, rank_correlation
     from real.forecast.validate import validate as compare
     from real.models.load import load
-    from real.text.prompting import read_prompts
+    from real.text.files import read_prompts
     from theory.terminal.console import show
     from theory.terminal.writing import write_json
 

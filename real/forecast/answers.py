@@ -15,6 +15,7 @@ from torch import Tensor
 from real.forecast.stepwise import DensePass, dense_pass, score_variant
 from real.models.load import LanguageModel
 from real.tasks import Task, task
+from real.text.prompting import encode_text
 from real.text.sample import Samples, pack, sample
 
 
@@ -49,7 +50,7 @@ def answer_reference(
     if one.kind != "generation":
         raise ValueError(f"task {name!r} asks for no text that has one right answer")
     items = one.items[:limit]
-    questions = [list(lm.tokenizer(one.preamble + item["question"]).input_ids) for item in items]
+    questions = [encode_text(lm, one.preamble + item["question"]) for item in items]
     greedy = sample(lm, questions, one.max_tokens, 1, 0.0)
     drawn = sample(lm, questions, one.max_tokens, samples, 1.0, seed)
     continuations = []

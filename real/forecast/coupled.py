@@ -14,7 +14,9 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList,
 
 from real.forecast.stepwise import DensePass
 from real.models.load import LanguageModel
-from real.text.sample import Samples, gumbel_noise, left_padded, row_generators
+from real.models.settings import neutral_settings
+from real.text.sample import Samples, gumbel_noise, left_padded, length_batches, row_generators
+from real.text.seeds import generator
 
 Coupling = Literal["greedy", "shared noise", "maximal"]
 
@@ -37,9 +39,9 @@ def identical_prefix(
     samples = dense.samples
     if (coupling == "greedy") != (samples.temperature == 0):
         raise ValueError(f"coupling {coupling!r} does not fit text at temperature {samples.temperature}")
-    order = (samples.prompt_lengths * 10_000 + samples.lengths).argsort()
     found = torch.zeros(len(samples), dtype=torch.long)
-    for rows in torch.split(order, batch_size):
+    for batch in length_batches(other, samples.prompt_lengths.tolist(), batch_size):
+        rows = torch.tensor(batch)
         found[rows] = _follow(other, samples, rows, _draw(dense, rows, coupling, seed))
     return found
 
@@ -57,7 +59,7 @@ def _draw(dense: DensePass, rows: Tensor, coupling: Coupling, seed: int) -> _Dra
         return wins
     log_prob = torch.zeros(len(dense.samples), dense.samples.horizon)
     log_prob[dense.row, dense.step] = dense.log_prob
-    chances = torch.rand(log_prob.shape, generator=torch.Generator().manual_seed(seed)).log()
+    chances = torch.rand(log_prob.shape, generator=generator(seed)).log()
 
     def accepted(logits: Tensor, step: int, tokens: Tensor) -> Tensor:
         log_q = torch.log_softmax(logits.float() / temperature, -1).gather(1, tokens.unsqueeze(1)).squeeze(1)
@@ -95,13 +97,17 @@ def _follow(other: LanguageModel, samples: Samples, rows: Tensor, draw: _Draw) -
     prompts = [samples.tokens[row, : samples.prompt_lengths[row]].tolist() for row in rows]
     ids, mask = left_padded(other, prompts)
     model: Any = other.model
-    model.generate(
-        ids,
-        attention_mask=mask,
-        logits_processor=LogitsProcessorList([follower]),
-        stopping_criteria=StoppingCriteriaList([follower.departed]),
-        generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
-            do_sample=False, max_new_tokens=int(follower.lengths.max()), pad_token_id=0
-        ),
-    )
+    with neutral_settings(model):
+        model.generate(
+            ids,
+            attention_mask=mask,
+            logits_processor=LogitsProcessorList([follower]),
+            stopping_criteria=StoppingCriteriaList([follower.departed]),
+            generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
+                do_sample=False,
+                max_new_tokens=int(follower.lengths.max()),
+                pad_token_id=0,
+                use_cache=other.checks.cached,
+            ),
+        )
     return follower.prefix

@@ -164,7 +164,7 @@ def _compare(tokens: Tensor, dense_logits: Tensor, other_logits: Tensor) -> Tens
     log_ratio = log_q.gather(1, drawn) - log_p.gather(1, drawn)
     p, q = log_p.exp(), log_q.exp()
     entropy = -(p * log_p).sum(-1)
-    tv = (p - q).abs().sum(-1) / 2
+    tv = ((p - q).abs().sum(-1) / 2).clamp(max=1)  # rounding may add 1e-7
     kl = (p * (log_p - log_q)).sum(-1).clamp(min=0)
     # Σ max(p, cq) = 1 + Σ (cq - p)_+ is exactly 1 if p = q
     odds = log_ratio.neg().clamp(max=_LARGEST_EXPONENT).exp()

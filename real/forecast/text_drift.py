@@ -35,7 +35,7 @@ from real.tasks.retrieval import HALF_WORDS, RetrievalProbe, first_certain, retr
 from real.text.prompting import encode_prompts
 from real.text.sample import Samples, sample
 from real.text.texts import passages, prompts
-from theory import Band, kl_terms, survival_weights_given_tv, tv_terms
+from theory import Band, survival_weights_given_tv, tv_terms
 from theory.sequences.betting import betting_band
 from theory.terminal.console import track
 
@@ -71,10 +71,11 @@ class Forecast:
     sequence_tv: TV(P_n, Q_n), a ceiling on the change of the mean of every score in [0, 1].
     survival: S_n, probability that n tokens stay identical under the best causal coupling (maximal coupling
     of every step, G2). shared_noise: the same when both models sample with one Gumbel noise (G11).
-    kl: ``(n,)`` mean KL(P_n||Q_n) in nats (estimate). kl_per_token: its mean per generated token; the lower
-    limit is valid, the upper a bootstrap over prompts (KL is unbounded: none is valid without assumptions).
+    kl: ``(n,)`` KL(P_n||Q_n) in nats (estimate: the steps' KL summed along the dense texts). kl_per_token:
+    its mean per generated token; the lower limit is valid, the upper a bootstrap over prompts (KL is
+    unbounded: none is valid without assumptions).
     acceptance: probability that a token drafted by the variant is accepted in speculative decoding.
-    identical_tokens: expected identical prefix within the horizon.
+    identical_tokens: expected identical prefix within the horizon; a text that ends has no tokens after it.
     greedy: identical greedy tokens of each prompt, exact and certified.
     options_changed: share of option decisions that change. retrieval_change: mean |change of nDCG@10|.
     retrieval_certified: share of queries whose first document is certain to stay first (H4).
@@ -184,7 +185,8 @@ def summarise(
     samples, scores = dense.sampled.samples, observed.scores
     survival_rows = survival_weights_given_tv(scores.log_ratio, scores.tv)
     survival = betting_band(by_prompt(survival_rows, samples), level)
-    identical = betting_band(by_prompt(survival_rows.mean(1, keepdim=True), samples), level)
+    written = (survival_rows * scores.live).mean(1, keepdim=True)
+    identical = betting_band(by_prompt(written, samples), level)
     accepted = by_prompt(_live_mean(1 - scores.tv, scores.live), samples)
     moved = (observed.retrieval.ndcg - dense.retrieval.ndcg).abs()
     return Forecast(
@@ -197,7 +199,7 @@ def summarise(
         sequence_tv=betting_band(by_prompt(tv_terms(scores.log_ratio), samples), level),
         survival=survival,
         shared_noise=betting_band(by_prompt(scores.shared.cumsum(1).exp(), samples), level),
-        kl=kl_terms(scores.log_ratio).mean(0),
+        kl=scores.kl.cumsum(1).mean(0),
         kl_per_token=_mean_kl(by_prompt(_live_mean(scores.kl, scores.live), samples)[:, 0], level),
         acceptance=_interval(betting_band(accepted, level)),
         identical_tokens=_scaled(_interval(identical), samples.horizon),
@@ -211,10 +213,10 @@ def summarise(
 
 
 def by_prompt(values: Tensor, samples: Samples) -> Tensor:
-    """Means ``(prompts, n)`` over the rows of each prompt, of values ``(N, n)`` that are not negative."""
+    """Means ``(prompts, n)`` over the rows of each prompt, of values ``(N, n)`` of either sign."""
     count = int(samples.prompt.max()) + 1
     total = torch.zeros(count, values.shape[1], dtype=torch.float64).index_add(0, samples.prompt, values)
-    return (total / samples.prompt.bincount(minlength=count).unsqueeze(1)).clamp(min=0)
+    return total / samples.prompt.bincount(minlength=count).unsqueeze(1)
 
 
 def doublings(horizon: int) -> list[int]:
@@ -236,13 +238,21 @@ def _mean_kl(values: Tensor, level: float) -> Interval:
 
 
 def _half_life(survival: Band) -> HalfLife:
-    """Invert the band: n is possible if S_n may be below one half and S_(n-1) may not be."""
+    """Invert the band: n is possible if S_n may be below one half and S_(n-1) may not be.
+
+    Estimated curves need not fall everywhere, so the largest possible n follows the *last* upper limit that
+    reaches one half: that rule alone is right whenever the limits of two neighbouring columns are.
+    """
 
     def first(curve: Tensor) -> int | None:
         below = (curve < 0.5).nonzero()
         return int(below[0]) + 1 if len(below) else None
 
-    return HalfLife(first(survival.mean), first(survival.lower), first(survival.upper))
+    reaches = (survival.upper >= 0.5).nonzero()
+    last = int(reaches[-1]) + 2 if len(reaches) else 1
+    return HalfLife(
+        first(survival.mean), first(survival.lower), last if last <= len(survival.upper) else None
+    )
 
 
 def _interval(band: Band) -> Interval:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from transformers import (
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from real.models.checkpoint import ModelUnavailableError, read_model, read_tokenizer
+from real.models.checks import Checks, check
+from real.models.content import content
 from real.models.convert import PROVENANCE, registry_folder
+from real.models.devices import AUTO, check_device
+from real.models.guard import guarded
 from real.models.registry import CAUSAL, ENCODERS, SOURCES
 from real.structure.anatomy import NO_OVERRIDES, Anatomy, Overrides
 from real.structure.recognise import examine
+from theory.files import expanded
 from theory.names import UnknownNameError, lookup
 
 DTYPES = {
@@ -33,10 +30,6 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-
-
-class ModelUnavailableError(OSError):
-    """A model that cannot be loaded: not there, not safetensors, or no network."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +64,16 @@ class LanguageModel:
         """Longest sequence in tokens that the model's positions were made for."""
         return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 2**31))
 
+    @cached_property
+    def checks(self) -> Checks:
+        """What the model may be trusted with (padding, caches); :func:`load` remembers it by content."""
+        return check(self.model)
+
+    @property
+    def content(self) -> dict[str, str]:
+        """Hashes of weights, configuration and tokenizer as they are now; see :mod:`real.models.content`."""
+        return content(self.model, self.tokenizer)
+
 
 def load(
     name: str = "smollm2-135m",
@@ -99,42 +102,37 @@ def load(
     UnknownNameError
         ``name`` or ``dtype`` is none of these; the sentence lists the nearest valid names.
     ModelUnavailableError
-        The hub cannot be reached or the folder holds no safetensors model.
+        The hub cannot be reached, the folder holds no safetensors model, or what it holds is not whole, not
+        finite or not causal; the sentence names the tensor.
+    DeviceError
+        The device is not there.
     """
-    return _load(AutoModelForCausalLM, name, device, dtype, overrides, kind="model", names=CAUSAL)
+    model, tokenizer, facts = _read(AutoModelForCausalLM, name, device, dtype, kind="model", names=CAUSAL)
+    checks, found = guarded(model, tokenizer, name)
+    lm = LanguageModel(model, tokenizer, name, facts | found, examine(model, overrides))
+    vars(lm)["checks"] = checks  # known already
+    return lm
 
 
 def load_encoder(name: str = "minilm-l6", device: str = "cpu", dtype: str = "float32") -> LanguageModel:
     """Load a text encoder for retrieval: ``minilm-l6``, a hub id or a local folder; see :func:`load`."""
-    return _load(AutoModel, name, device, dtype, NO_OVERRIDES, kind="encoder", names=ENCODERS)
+    model, tokenizer, facts = _read(AutoModel, name, device, dtype, kind="encoder", names=ENCODERS)
+    return LanguageModel(model, tokenizer, name, facts | {"content": content(model, tokenizer)})
 
 
-def _load(
-    auto: Any,
-    name: str,
-    device: str,
-    dtype: str,
-    overrides: Overrides,
-    *,
-    kind: str,
-    names: tuple[str, ...],
-) -> LanguageModel:
+def _read(
+    auto: Any, name: str, device: str, dtype: str, *, kind: str, names: tuple[str, ...]
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, Any]]:
     torch_dtype = lookup("dtype", dtype, DTYPES)
+    check_device(device)
     place, facts = _locate(name, kind, names)
-    where: dict[str, Any] = {"device_map": "auto"} if device == "auto" else {}
-    safe: dict[str, Any] = {"trust_remote_code": False}
-    with _one_sentence(name), _quiet():
-        tokenizer = AutoTokenizer.from_pretrained(place, **safe)
-        model = auto.from_pretrained(place, use_safetensors=True, dtype=torch_dtype, **safe, **where)
-    model.eval()
-    if device != "auto":
-        model.to(device)
-    provenance = facts | {
-        "dtype": dtype,
-        "torch": version("torch"),
-        "transformers": version("transformers"),
-    }
-    return LanguageModel(model, tokenizer, name, provenance, examine(model, overrides))
+    where: dict[str, Any] = {"device_map": AUTO} if device == AUTO else {}
+    tokenizer = read_tokenizer(place, name)
+    model = read_model(auto, place, name, dtype=torch_dtype, **where)
+    if device != AUTO:
+        model.to(device)  # type: ignore[arg-type]
+    versions = {"torch": version("torch"), "transformers": version("transformers")}
+    return model, tokenizer, facts | {"dtype": dtype, "device": device} | versions
 
 
 def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
@@ -143,7 +141,9 @@ def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str
         folder = registry_folder(name, SOURCES[name])
         facts = json.loads((folder / PROVENANCE).read_text())
         return str(folder), {key: value for key, value in facts.items() if key != "files"}
-    folder = Path(name).expanduser()
+    folder = expanded(name)
+    if name.lower().endswith(".gguf") or _only_gguf(folder):
+        raise ModelUnavailableError(f"{name!r}: GGUF files are not loaded; convert it to safetensors first")
     if folder.is_dir():
         if not list(folder.glob("*.safetensors")):
             raise ModelUnavailableError(
@@ -159,27 +159,5 @@ def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str
     raise AssertionError("unreachable: a known name was located above")
 
 
-@contextmanager
-def _one_sentence(name: str) -> Iterator[None]:
-    """Turn the loader's paragraphs into one sentence that keeps their first line."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelUnavailableError(f"cannot load {name!r}: {reason}") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep retry remarks and half-second progress bars off the user's screen; failures still raise."""
-    logs: Any = transformers.utils.logging
-    logger = logging.getLogger("huggingface_hub")
-    before, bars = logger.level, logs.is_progress_bar_enabled()
-    logger.setLevel(logging.ERROR)
-    logs.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-        if bars:
-            logs.enable_progress_bar()
+def _only_gguf(folder: Path) -> bool:
+    return folder.is_dir() and not list(folder.glob("*.safetensors")) and bool(list(folder.glob("*.gguf")))

@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import GenerationMixin
 
 from real.models.load import LanguageModel
+from real.structure.probe import probe_tokens, record, second_probe
 from theory.files import atomic_path
+
+# Allowance, in units of the largest output's rounding, when a saved model is compared with memory.
+ROUNDING = 64
 
 
 class SaveError(ValueError):
@@ -24,7 +29,8 @@ def save(lm: LanguageModel, folder: str | os.PathLike[str]) -> Path:
     Raises
     ------
     SaveError
-        ``folder`` exists and is not empty, or the model's configuration cannot describe its structure.
+        ``folder`` exists and is not empty, the model's configuration cannot describe its structure, or what
+        was written loads as another model than the one in memory.
     """
     target = check_folder(folder)
     _check_describable(lm)
@@ -32,6 +38,7 @@ def save(lm: LanguageModel, folder: str | os.PathLike[str]) -> Path:
         lm.model.save_pretrained(partial)
         lm.tokenizer.save_pretrained(partial)
         (partial / "README.md").write_text(model_card(lm), encoding="utf-8")
+        _check_reloaded(lm, partial)
     return target
 
 
@@ -56,6 +63,66 @@ def _check_describable(lm: LanguageModel) -> None:
             f"{type(lm.model).__name__}: its configuration cannot describe the pruned structure "
             f"({odd[0]} does not fit), so from_pretrained could not load it"
         )
+
+
+def _check_reloaded(lm: LanguageModel, folder: Path) -> None:
+    """Load what was written and compare it with the model in memory: logits, and text written with a cache.
+
+    Some models scale by the number of a layer, or choose the kind of its cache by it; without one of their
+    layers they are others once they are loaded.
+    """
+    name, kind = type(lm.model).__name__, type(lm.model)
+    try:
+        again = kind.from_pretrained(
+            folder,
+            dtype=lm.model.dtype,
+            use_safetensors=True,
+            attn_implementation=lm.model.config._attn_implementation,
+            device_map=getattr(lm.model, "hf_device_map", None),
+        )
+        again.train(False)
+        if not hasattr(lm.model, "hf_device_map"):
+            again.to(lm.device)  # type: ignore[arg-type]
+        pairs = zip(_shown(lm.model), _shown(again), strict=True)
+        different = [what for (what, one), (_, other) in pairs if not _close(one, other)]
+    except (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise SaveError(f"{name}: the pruned model cannot be loaded again ({reason})") from error
+    if different:
+        raise SaveError(
+            f"{name}: loaded again, the pruned model gives other {different[0]} than in memory; its layers "
+            "depend on their number, so the saved one would be another model"
+        )
+
+
+def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Equal up to rounding: weights that lie elsewhere in memory are multiplied in another order."""
+    allowance = ROUNDING * torch.finfo(one.dtype).eps * float(one.abs().max())
+    return one.shape == other.shape and float((one - other).abs().max()) <= allowance
+
+
+def _shown(model: Any) -> list[tuple[str, torch.Tensor]]:
+    """What two equal models share: outputs on both probes, and a few tokens written with a cache."""
+    probes = [probe_tokens(model), second_probe(model)]
+    outputs = [record(model, tokens)[-1].output for tokens in probes]
+    shown = [("logits", output) for output in outputs if output is not None]
+    if isinstance(model, GenerationMixin):
+        shown.append(("text", written(model, probes[0]).float()))
+    return shown
+
+
+def written(model: Any, tokens: torch.Tensor, new_tokens: int = 4, use_cache: bool = True) -> torch.Tensor:
+    """Greedy continuation of ``tokens`` ``(1, T)``: ids ``(1, T + n)``."""
+    text: torch.Tensor = model.generate(
+        tokens,
+        attention_mask=torch.ones_like(tokens),
+        max_new_tokens=new_tokens,
+        do_sample=False,
+        use_cache=use_cache,
+        pad_token_id=0,
+        eos_token_id=None,
+    )
+    return text
 
 
 def model_card(lm: LanguageModel) -> str:

@@ -24,6 +24,7 @@ from real.structure.drop import dropped
 from real.structure.part import Part, PartKind
 from real.structure.stream import stream
 from real.text.passes import final_hidden, head_logits, row_chunks, token_rows
+from real.text.seeds import generator
 from theory.terminal.console import track
 
 KINDS_OF: dict[Target, tuple[PartKind, ...]] = {
@@ -119,7 +120,7 @@ def choose_sublayers(
     if step.layers is not None:
         return Sublayers(tuple(candidates))
     if step.target == "random":
-        order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed)).tolist()
+        order = torch.randperm(len(candidates), generator=generator(seed)).tolist()
         return Sublayers(tuple(candidates[i] for i in order[: step.count]))
     if not step.count:
         return Sublayers(())

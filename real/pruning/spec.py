@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
+from theory.files import expanded
 from theory.names import UnknownNameError, lookup
 
 Target = Literal["attn", "mlp", "block", "joint", "random"]
@@ -185,5 +185,9 @@ def _sparsify(name: str, argument: str) -> Sparsify | None:
 
 
 def names_checkpoint(variant: str) -> bool:
-    """Whether ``variant`` is a folder or hub id rather than a pruning spec."""
-    return "/" in variant or Path(variant).expanduser().is_dir()
+    """Whether ``variant`` is a folder or hub id; what can be read as a spec is one (a folder: ``./int8``)."""
+    try:
+        parse_spec(variant)
+    except (SpecError, UnknownNameError):
+        return "/" in variant or expanded(variant).is_dir()
+    return False

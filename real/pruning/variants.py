@@ -10,6 +10,8 @@ from real.pruning.apply import pruned
 from real.pruning.calibration import Calibration
 from real.pruning.choose import Memory
 from real.pruning.spec import Spec, names_checkpoint
+from real.text.texts import passages
+from theory.terminal.console import say
 
 
 class MismatchError(ValueError):
@@ -30,7 +32,7 @@ def variant(
         The loaded model has another vocabulary or tokenizer.
     """
     if isinstance(name, str) and names_checkpoint(name):
-        other = load(name, device=str(lm.device))
+        other = load(name, lm.provenance.get("device", str(lm.device)), str(lm.model.dtype)[6:])
         check_comparable(lm, other)
         yield other
     else:
@@ -46,7 +48,15 @@ def check_comparable(dense: LanguageModel, other: LanguageModel) -> None:
             f"{dense.name} and {other.name} have different vocabularies ({sizes[0]} and {sizes[1]} tokens): "
             "only models with the same vocabulary can be compared"
         )
-    if dense.tokenizer.get_vocab() != other.tokenizer.get_vocab():
+    if dense.content["tokenizer"] == other.content["tokenizer"]:
+        return
+    spelt = [{index: token for token, index in lm.tokenizer.get_vocab().items()} for lm in (dense, other)]
+    ids = [list(lm.tokenizer(passages("prompts")[0]).input_ids) for lm in (dense, other)]
+    common = spelt[0].keys() & spelt[1].keys()
+    if ids[0] != ids[1] or any(spelt[0][index] != spelt[1][index] for index in common):
         raise MismatchError(
             f"{dense.name} and {other.name} have different tokenizers: the same token ids mean different text"
         )
+    if extra := sorted(spelt[0].keys() ^ spelt[1].keys()):
+        tokens = ", ".join((spelt[0] | spelt[1])[index] for index in extra[:3])
+        say(f"one of the tokenizers of {dense.name} and {other.name} has more tokens: {tokens} …")

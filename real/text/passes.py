@@ -29,10 +29,12 @@ def final_hidden(lm: LanguageModel, tokens: Tensor, batch_size: int = 16) -> Ten
 
 
 def read(lm: LanguageModel, tokens: Tensor, memory: Any = None) -> Any:
-    """The cache after a text ``(L,)``; None for no text and for models whose cache serves one text only.
+    """The cache after a text ``(L,)``; None for no text and for models whose cache cannot be shared.
 
     ``memory`` is the cache after the text's beginning, which is not read again.
     """
+    if not lm.checks.shared:
+        return None
     known = 0 if memory is None else int(memory.get_seq_length())
     if len(tokens) == known:
         return memory
@@ -42,8 +44,7 @@ def read(lm: LanguageModel, tokens: Tensor, memory: Any = None) -> Any:
             past_key_values=copy.deepcopy(memory),  # a pass writes into its cache
             use_cache=True,
         )
-    cache = getattr(output, "past_key_values", None)
-    return cache if hasattr(cache, "batch_repeat_interleave") else None
+    return output.past_key_values
 
 
 def hidden_after(lm: LanguageModel, memory: Any, tokens: Tensor) -> Tensor:

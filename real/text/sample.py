@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -16,10 +17,10 @@ from torch import LongTensor, Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from real.models.load import LanguageModel
+from real.models.settings import neutral_settings
 from real.text.prompting import encode_prompts
+from real.text.seeds import row_generator
 from theory.terminal.console import track
-
-_DISTINCT_STREAMS = 1_000_003  # rows of one seed and rows of the next must not share generators
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Samples:
         return self.tokens[row, self.prompt_lengths[row] : self.lengths[row]]
 
 
-class _GumbelRace(LogitsProcessor):
+class GumbelRace(LogitsProcessor):
     """Scores become logits / T + Gumbel noise, so that the argmax is a sample."""
 
     def __init__(self, temperature: float, generators: Sequence[torch.Generator]) -> None:
@@ -64,7 +65,7 @@ class _GumbelRace(LogitsProcessor):
 
 def row_generators(seed: int, rows: Sequence[int]) -> list[torch.Generator]:
     """The random numbers of each row of ``sample(..., seed=seed)``, from their beginning."""
-    return [torch.Generator().manual_seed(seed * _DISTINCT_STREAMS + row) for row in rows]
+    return [row_generator(seed, row) for row in rows]
 
 
 def gumbel_noise(logits: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
@@ -113,40 +114,48 @@ def sample(
         encoded = encode_prompts(lm, [str(text) for text in prompts], new_tokens)
     # Rows of like length share a batch: little padding, and the order does not change any row's own noise.
     rows = [(index, ids) for index, ids in enumerate(encoded) for _ in range(samples)]
-    order = sorted(range(len(rows)), key=lambda row: len(rows[row][1]))
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    batches = length_batches(lm, [len(ids) for _, ids in rows], batch_size)
     continuations: dict[int, list[int]] = {}
     for batch in track(batches, "sampling"):
-        drawn = _generate(
-            lm, [rows[row][1] for row in batch], new_tokens, temperature, row_generators(seed, batch)
-        )
+        race = [GumbelRace(temperature, row_generators(seed, batch))] if temperature > 0 else []
+        drawn = generate(lm, [rows[row][1] for row in batch], new_tokens, race)
         continuations.update(zip(batch, drawn, strict=True))
     return pack(lm, rows, [continuations[row] for row in range(len(rows))], temperature, seed)
 
 
+def length_batches(lm: LanguageModel, lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Rows in batches of like length, or of equal length where the model reads padding as if it were text."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    if lm.checks.padded:
+        groups = [order]
+    else:
+        groups = [list(rows) for _, rows in groupby(order, key=lengths.__getitem__)]
+    return [rows[start : start + batch_size] for rows in groups for start in range(0, len(rows), batch_size)]
+
+
 @torch.inference_mode()
-def _generate(
+def generate(
     lm: LanguageModel,
-    prompts: list[list[int]],
+    prompts: Sequence[Sequence[int]],
     new_tokens: int,
-    temperature: float,
-    generators: Sequence[torch.Generator],
+    processors: Sequence[LogitsProcessor],
 ) -> list[list[int]]:
-    """Continuations of one batch, cut after the first stop token."""
+    """Continuations of one batch, cut after the first stop token; the argmax of processed logits is drawn."""
     stops, (ids, mask) = stop_tokens(lm), left_padded(lm, prompts)
-    race = [_GumbelRace(temperature, generators)] if temperature > 0 else []
     model: Any = lm.model
-    output = model.generate(
-        ids,
-        attention_mask=mask,
-        logits_processor=LogitsProcessorList(race),
-        generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
-            do_sample=False,
-            max_new_tokens=new_tokens,
-            eos_token_id=stops or None,
-            pad_token_id=_pad_token(lm),
-        ),
-    )
+    with neutral_settings(model):
+        output = model.generate(
+            ids,
+            attention_mask=mask,
+            logits_processor=LogitsProcessorList(processors),
+            generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
+                do_sample=False,
+                max_new_tokens=new_tokens,
+                eos_token_id=stops or None,
+                pad_token_id=_pad_token(lm),
+                use_cache=lm.checks.cached,
+            ),
+        )
     return [_until_stop(row, stops) for row in output[:, ids.shape[1] :].tolist()]
 
 
@@ -167,8 +176,11 @@ def _until_stop(tokens: list[int], stops: list[int]) -> list[int]:
 
 
 def _pad_token(lm: LanguageModel) -> int:
-    known = lm.tokenizer.pad_token_id
-    return int(known if known is not None else (stop_tokens(lm) or [0])[0])
+    """An id of the embedding; which one does not matter, because padding is masked."""
+    known = [lm.tokenizer.pad_token_id, *stop_tokens(lm), 0]
+    weight = lm.model.get_input_embeddings().weight
+    assert isinstance(weight, Tensor)
+    return int(next(token for token in known if token is not None and token < len(weight)))
 
 
 def pack(

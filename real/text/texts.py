@@ -13,6 +13,7 @@ import torch
 from torch import LongTensor
 from transformers import PreTrainedTokenizerBase
 
+from real.text.seeds import generator
 from theory.names import lookup
 
 # Passages of openwebtext.jsonl.gz by purpose. No passage serves two purposes.
@@ -72,7 +73,7 @@ def calibration_tokens(
     if count < 1 or length < 1:
         raise ValueError(f"count and length must be at least 1, got count={count}, length={length}")
     texts = passages("calibration") if texts is None else texts
-    order = torch.randperm(len(texts), generator=torch.Generator().manual_seed(seed)).tolist()
+    order = torch.randperm(len(texts), generator=generator(seed)).tolist()
     joined = "\n\n".join(texts[index] for index in order)
     opening = opening_tokens(tokenizer)
     body = length - len(opening)
@@ -88,6 +89,7 @@ def calibration_tokens(
 
 
 def opening_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Special tokens the tokenizer puts before every text (``[bos]`` or ``[]``)."""
-    ids = tokenizer("").input_ids
-    return [ids[0]] if ids and ids[0] == tokenizer.bos_token_id else []
+    """Special tokens the tokenizer puts before every text (often ``[bos]`` or none)."""
+    plain, whole = (list(tokenizer("a", add_special_tokens=special).input_ids) for special in (False, True))
+    starts = range(len(whole) - len(plain) + 1)
+    return next((whole[:start] for start in starts if whole[start : start + len(plain)] == plain), [])

@@ -13,8 +13,9 @@ from transformers import BertConfig, BertModel
 
 from paper_figs.catalogue import FIGURES
 from paper_figs.context import Context, Setup
+from paper_figs.figure import Verdict, Whose
 from paper_figs.measured import pruned, sublayers, texts
-from paper_figs.output import findings
+from paper_figs.output import findings, takeaway
 from paper_figs.profiles import PROFILES
 from paper_figs.style import paper_style
 from tests.real.conftest import tiny_language_model
@@ -79,9 +80,13 @@ def test_figure_computes_draws_and_judges(name, context):
     pd.testing.assert_frame_equal(frame, before)  # drawing does not touch the data
     assert len(figure.caption(frame, context.setup)) > 60
     assert "None" not in figure.caption(frame, context.setup)
+    assert 20 < len(takeaway(figure, frame)) < 260
+    assert figure.section
     for finding in findings(figure, frame):
         assert finding["evidence"]
-        assert "nan" not in finding["evidence"]
+        assert finding["verdict"] != Verdict.CONTRADICTED
+        theorem = finding["whose"] == Whose.THEOREM
+        assert theorem == (finding["verdict"] == Verdict.AS_PROVED) or finding["verdict"] == Verdict.UNTESTED
 
 
 def test_a_model_against_itself_does_not_drift(context):
@@ -115,6 +120,15 @@ def test_figure_4_gives_back_the_extremes_of_the_trace(context):
     trace = context.recall(sublayers.sublayers)
     row = frame[frame["source"] == context.setup.model].query("kind == 'mlp' and layer == 5 and space == 'p'")
     part = trace.query("kind == 'mlp' and layer == 5")["cosdist_p"]
-    np.testing.assert_allclose(row["low"].item(), 1 - part.max())
-    np.testing.assert_allclose(row["high"].item(), 1 - part.min())
-    assert row["count"].item() == len(part)
+    np.testing.assert_allclose(row["low"].min(), 1 - part.max())
+    np.testing.assert_allclose(row["high"].max(), 1 - part.min())
+    assert row["count"].sum() == len(part)
+
+
+def test_total_variation_is_drawn_nondecreasing_inside_a_nondecreasing_band(context):
+    frame = context.recall(FIGURES["sequence-tv"].compute)
+    for _, part in frame.groupby("spec"):
+        for column in ("tv", "tv_lower", "tv_upper", "divergence"):
+            assert part.sort_values("n")[column].is_monotonic_increasing
+        assert (part["tv_lower"] <= part["tv"]).all()
+        assert (part["tv"] <= part["tv_upper"]).all()

@@ -19,6 +19,8 @@ from paper_figs.report import build, write_report
 from paper_figs.runner import make
 from paper_figs.style import paper_style
 
+AGREES = ["holds", "holds", "as proved", "holds"]
+
 
 def record(spec: str, kl: float, change: float) -> dict[str, Any]:
     """One pruned model: one task of either kind, identical text at one length."""
@@ -46,7 +48,7 @@ def record(spec: str, kl: float, change: float) -> dict[str, Any]:
 
 @pytest.fixture
 def documents(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    specs = [record("attn:1", 0.1, 0.1), record("attn:4", 0.8, -0.3)]
+    specs = [record(f"attn:{k}", 0.02 * k, 0.1 if k % 2 else -0.3) for k in range(1, 61)]
     one = {"model": {"name": "toy"}, "prompts": {"measured": 4}, "specs": specs}
     monkeypatch.setattr(shipped, "_documents", lambda package, start: {"validation_toy.json": one})
     return one
@@ -63,8 +65,8 @@ def test_all_claims_hold_where_forecast_and_outcome_agree(
     frame = validation.compute(context, "")
     with paper_style():
         validation.draw(frame).savefig(io.BytesIO(), format="png", dpi=40)
-    assert "toy (2 specs, 4 prompts)" in validation.caption(frame, context.setup)
-    assert verdicts(context) == ["holds"] * 4
+    assert "toy (60 specs, 4 prompts)" in validation.caption(frame, context.setup)
+    assert verdicts(context) == AGREES
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_an_outcome_against_the_forecast_is_said(
 ) -> None:
     for one in documents["specs"]:
         spoil(one)
-    assert verdicts(context)[claim] != "holds"
+    assert verdicts(context)[claim] != AGREES[claim]
 
 
 def test_other_data_make_the_figure_anew(documents: dict[str, Any]) -> None:

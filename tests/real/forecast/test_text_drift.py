@@ -8,13 +8,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn.functional import normalize
 from typer.testing import CliRunner
 
 from real.command_line import app
 from real.forecast.first_divergence import first_divergence_table
-from real.forecast.stepwise import dense_pass, score_variant
-from real.forecast.text_drift import Forecast, default_prompts, forecast, reference
+from real.forecast.stepwise import StepScores, _compare, dense_pass, score_variant
+from real.forecast.text_drift import (
+    Forecast,
+    _half_life,
+    by_prompt,
+    default_prompts,
+    forecast,
+    observe,
+    reference,
+    summarise,
+)
 from real.forecast.verdict import Outcome, verdicts
 from real.models.load import LanguageModel
 from real.pruning.variants import variant
@@ -22,7 +33,7 @@ from real.tasks.retrieval import first_certain, retrieval_probe
 from real.text.prompting import encode_prompt
 from real.text.sample import sample
 from real.text.texts import passages
-from theory import measure, token_log_probs
+from theory import Band, measure, token_log_probs
 from theory.sequences.survival import tv_terms
 
 PROMPTS = ["hello", "some words", "one two three"]
@@ -53,6 +64,71 @@ def test_bands_hold_their_means_and_tv_is_below_one_minus_survival(found: dict[s
             assert bool(((band.lower <= band.mean) & (band.mean <= band.upper)).all())
         assert one.kl_per_token.lower <= one.kl_per_token.mean <= one.kl_per_token.upper
         assert bool((one.survival.mean.diff() <= 1e-12).all())
+
+
+def made_up(tiny_lm: LanguageModel, **columns: torch.Tensor) -> Forecast:
+    """The summary of scores that no model gave, 6 steps each, on the reference's prompts."""
+    dense = reference(tiny_lm, PROMPTS, tokens=6, samples=4, seed=2)
+    shape = (len(dense.sampled.samples), dense.sampled.samples.horizon)
+    zero = torch.zeros(shape, dtype=torch.float64)
+    scores = StepScores(**{**dict.fromkeys(["log_ratio", "tv", "kl", "shared", "entropy"], zero), **columns})
+    same = observe(tiny_lm, dense, tiny_lm)
+    return summarise("made up", dense, replace(same, scores=scores))
+
+
+def test_means_keep_their_sign(tiny_lm: LanguageModel) -> None:
+    drawn = sample(tiny_lm, PROMPTS, 4, samples=3, seed=0)
+    values = torch.randn(len(drawn), 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 0.3
+    expected = torch.stack([values[drawn.prompt == prompt].mean(0) for prompt in range(3)])
+    torch.testing.assert_close(by_prompt(values, drawn), expected)
+    assert bool((expected < 0).any())
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.lists(st.floats(0, 0.3), min_size=8, max_size=8))
+def test_half_life_is_every_n_that_two_neighbouring_limits_allow(mean: list[float], gap: list[float]) -> None:
+    middle = torch.tensor(mean, dtype=torch.float64)
+    half = torch.tensor(gap[: len(mean)], dtype=torch.float64)
+    band = Band(middle, middle - half, middle + half)
+    found = _half_life(band)
+    lower, upper = [1.0, *band.lower.tolist()], [1.0, *band.upper.tolist()]
+    possible = [n for n in range(1, len(lower)) if lower[n] < 0.5 <= upper[n - 1]]
+    if found.lower is not None:
+        assert found.lower == min(possible)
+    else:
+        assert not possible
+    if found.upper is not None:
+        assert found.upper == 1 + max(n for n, value in enumerate(upper) if value >= 0.5)
+        assert all(n <= found.upper for n in possible)
+    else:
+        assert upper[-1] >= 0.5
+
+
+def test_half_life_of_a_band_that_does_not_fall() -> None:
+    upper = torch.tensor([0.9, 0.45, 0.6, 0.4], dtype=torch.float64)
+    assert _half_life(Band(upper, upper - 0.2, upper)).upper == 4
+
+
+def test_texts_that_end_have_no_identical_tokens_after_their_end(tiny_lm: LanguageModel) -> None:
+    live = torch.arange(6).expand(12, 6) < 2
+    ended = made_up(tiny_lm, live=live, agree=torch.ones_like(live))
+    assert ended.identical_tokens.mean == pytest.approx(2)
+
+
+def test_the_total_variation_of_a_step_never_exceeds_one() -> None:
+    g = torch.Generator().manual_seed(0)
+    far = 60 * torch.randn(400, 300, generator=g)
+    tv = _compare(torch.zeros(400, dtype=torch.int64), far, -far)[1]
+    assert float(tv.max()) == 1
+
+
+def test_kl_is_summed_over_steps_and_never_negative(tiny_lm: LanguageModel) -> None:
+    whole = torch.ones(12, 6, dtype=torch.bool)
+    g = torch.Generator().manual_seed(1)
+    kl = torch.rand(12, 6, generator=g, dtype=torch.float64)
+    ratio = torch.randn(12, 6, generator=g, dtype=torch.float64)
+    found = made_up(tiny_lm, live=whole, agree=whole, kl=kl, log_ratio=ratio)
+    torch.testing.assert_close(found.kl, kl.cumsum(1).mean(0))
+    assert bool((found.kl.diff() >= 0).all())
 
 
 def test_step_scores_agree_with_the_careful_measurement(tiny_lm: LanguageModel) -> None:

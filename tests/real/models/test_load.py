@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from real.models import convert
-from real.models.load import AutoTokenizer, LanguageModel, ModelUnavailableError, load, load_encoder
+from real.models.checkpoint import AutoTokenizer, ModelUnavailableError
+from real.models.load import LanguageModel, load, load_encoder
 from real.models.registry import SOURCES
 from theory.names import UnknownNameError
 

@@ -10,9 +10,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from real.pruning.apply import prune, pruned
 from real.pruning.spec import SpecError
-from real.structure.drop import DropError, check_dropped, drop_for_good, dropped, products_skipped
+from real.structure.drop import DropError, check_dropped, dropped, products_skipped
 from real.structure.part import Part
 from real.structure.recognise import anatomy
+from real.structure.removal import drop_for_good
 from real.structure.stream import last_residual, stream
 from tests.real.families import CONFIGS, LAYERS, TRANSFORMERS, encoder, family, language_model, some_tokens
 

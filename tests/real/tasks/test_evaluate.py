@@ -136,5 +136,5 @@ def test_retrieval_by_library_is_retrieval_by_hand(tiny_lm: LanguageModel, tmp_p
 
 def test_another_calibration_has_other_answers(tiny_lm: LanguageModel) -> None:
     texts = [None, ["one", "two"], ["one"], torch.tensor([[1, 2], [3, 4]]), [torch.tensor([1, 2])]]
-    assert len({_key(tiny_lm, "wanda:50%", calibration) for calibration in texts}) == len(texts)
-    assert _key(tiny_lm, "wanda:50%", ["one"]) == _key(tiny_lm, "wanda:50%", ["one"])
+    assert len({_key(tiny_lm, "wanda:50%", calibration, 16) for calibration in texts}) == len(texts)
+    assert _key(tiny_lm, "wanda:50%", ["one"], 16) == _key(tiny_lm, "wanda:50%", ["one"], 16)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from real.models.load import LanguageModel
-from real.text.prompting import encode_prompt, read_prompts
+from real.text.files import read_prompts
+from real.text.prompting import encode_prompt
 from real.text.sample import sample
 from tests.real.conftest import byte_tokenizer, tiny_language_model
 

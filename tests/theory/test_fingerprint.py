@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from paper_figs.fingerprint import _source, _strip_docstrings, fingerprint
+from theory.fingerprint import _source, _strip_docstrings, fingerprint
 
 CODE = 'def f(x):\n    """Doc."""\n    return x + 1  # why\n'
 
@@ -28,7 +28,7 @@ def test_a_change_in_a_lower_package_reaches_every_module_that_imports_it(monkey
     fingerprint.cache_clear()
     before = fingerprint("paper_figs.context"), fingerprint("paper_figs.profiles")
     monkeypatch.setattr(
-        "paper_figs.fingerprint._source",
+        "theory.fingerprint._source",
         lambda path: (
             _source(path)[0] + ("changed" if path.parent.name == "theory" else ""),
             _source(path)[1],

@@ -41,8 +41,9 @@ def draft_temperature(logits: Tensor, draft: Tensor, temperature: float = 1.0) -
     """Draft temperature that minimises KL(p||q), p = softmax(logits/temperature); float64 ``(...)`` (J4).
 
     With q proportional to ``e^(b z')`` the divergence is convex in b and stationary where ``E_q z' = E_p
-    z'``. That root is unique; it is bracketed by doubling or halving and bisected to the last bit. Infinite where b
-    would not be positive: the draft's logits are no larger on average under p than under the uniform law.
+    z'``. That root is unique; it is bracketed by doubling or halving and bisected to the last bit. Infinite
+    where b would not be positive: the draft's logits are no larger on average under p than under the uniform
+    law.
     """
     check_pair("logits", logits, "draft", draft)
     temperature = check_size(temperature, logits)

@@ -15,7 +15,7 @@ SERIES_BELOW = 0.25
 STEEP = 30.0
 # Products over many entries are summed piece by piece: one running sum of 262,144 equal terms loses 1e-12.
 SEGMENT = 2048
-UNBROKEN = 16_384
+UNBROKEN = 8192
 _GAP_SERIES = tuple(2.0 * (-1) ** k / math.factorial(k + 2) for k in range(13))
 _JS_SERIES = tuple(1.0 / ((k + 1) * (2 * k + 1)) for k in range(14))
 

@@ -8,6 +8,7 @@ import typer
 
 from real.commands.options import Model, Tasks, Variants, check_variants
 from theory.terminal.options import Csv, Device, Dtype, Limit, names
+from theory.terminal.writing import check_outputs, write_table
 
 DEFAULT = "agreement,wikidata-choice,wikidata-answer,capitals-choice,capitals-answer,negation,copy-2,copy-8"
 
@@ -27,6 +28,7 @@ def evaluate(
 ) -> None:
     """Score tasks and count flips against the dense model. Run it again to go on after an interruption."""
     check_variants(specs)
+    check_outputs(csv_file)
     wanted = names(tasks) or ()
     import pandas as pd
 
@@ -36,7 +38,6 @@ def evaluate(
     from real.tasks.evaluate import evaluate as tables
     from real.tasks.evaluate import summarise
     from theory.terminal.console import show
-    from theory.terminal.writing import write_table
 
     lm = (load_encoder if model in ENCODERS else load)(model, device, dtype)
     found = pd.concat(

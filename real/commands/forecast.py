@@ -11,6 +11,7 @@ from real.commands.options import Model, Prompts, Variants, check_variants
 from real.engines.names import by_record
 from theory.terminal.console import say
 from theory.terminal.options import Csv, Device, Dtype, Json, Seed
+from theory.terminal.writing import check_outputs
 
 if TYPE_CHECKING:
     from real.engines.mixed import Plan
@@ -36,6 +37,7 @@ def forecast(
 
     Prompts are the independent units: more prompts narrow the intervals, more samples per prompt hardly do.
     """
+    check_outputs(json_file, csv_file, plot)
     recorded = by_record([model, *specs])
     if recorded and plot:
         raise ValueError("--plot is for models that transformers run; of records, draw the --csv")

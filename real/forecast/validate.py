@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +36,7 @@ from real.models.load import LanguageModel
 from real.pruning.spec import names_checkpoint
 from real.pruning.variants import variant
 from real.tasks import task
+from real.tasks.drafted import Drafts
 from real.tasks.evaluate import DENSE, answer, summarise, task_manager
 from real.text.sample import sample
 from theory import Band
@@ -77,6 +78,7 @@ class _Dense:
 
     lm: LanguageModel
     plan: Plan
+    drafts: Drafts = field(default_factory=dict)
 
     @cached_property
     def reference(self) -> DenseReference:
@@ -103,7 +105,7 @@ class _Dense:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        return _table(self.lm, DENSE, self.plan, DENSE)
+        return _table(self.lm, DENSE, self.plan, DENSE, self.drafts)
 
 
 def validate(lm: LanguageModel, plan: Plan, folder: Path | None = None) -> list[dict[str, Any]]:
@@ -158,10 +160,10 @@ def _key(lm: LanguageModel, plan: Plan) -> str:
     return content_key([lm.content, settings, libraries, lm.device.type, code])
 
 
-def _table(lm: LanguageModel, spec: str, plan: Plan, name: str) -> pd.DataFrame:
+def _table(lm: LanguageModel, spec: str, plan: Plan, name: str, drafts: Drafts) -> pd.DataFrame:
     """Answers of one model; ``name`` tells them from others, of the dense model compared with itself too."""
     folder = cache_folder() / "answers"
-    table = answer(lm, spec, plan.tasks, task_manager(plan.tasks), plan.limit, 16, folder)
+    table = answer(lm, spec, plan.tasks, task_manager(plan.tasks), plan.limit, 16, folder, None, drafts)
     return table.assign(spec=name)
 
 
@@ -172,7 +174,9 @@ def _compare(lm: LanguageModel, spec: str, dense: _Dense) -> dict[str, Any]:
         greedy = identical_prefix(other, dense.reference.greedy, "greedy")
         survival = _survival(forecast.survival, dense.unseen, other, "maximal", dense.plan.seed)
         shared = _survival(forecast.shared_noise, dense.unseen, other, "shared noise", dense.plan.seed)
-        items = pd.concat([dense.table, _table(other, spec, dense.plan, _PRUNED)], ignore_index=True)
+        items = pd.concat(
+            [dense.table, _table(other, spec, dense.plan, _PRUNED, dense.drafts)], ignore_index=True
+        )
         written = {one.name: _written(lm, one, other) for one in dense.answers}
     rows = summarise(items).set_index(["spec", "task"]).loc[_PRUNED]
     tasks = [_task(name, rows.loc[name].to_dict(), items, written.get(name)) for name in dense.plan.tasks]

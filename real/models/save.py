@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import GenerationMixin
 
 from real.models.load import LanguageModel
+from real.models.settings import neutral_settings
 from real.structure.probe import probe_tokens, record, second_probe
-from theory.files import atomic_path
+from theory.files import atomic_path, check_writable
+from theory.terminal.console import say
 
 # Allowance, in units of the largest output's rounding, when a saved model is compared with memory.
 ROUNDING = 64
@@ -35,16 +38,47 @@ def save(lm: LanguageModel, folder: str | os.PathLike[str]) -> Path:
     target = check_folder(folder)
     _check_describable(lm)
     with atomic_path(target) as partial:
-        lm.model.save_pretrained(partial)
+        _write_model(lm, partial)
         lm.tokenizer.save_pretrained(partial)
         (partial / "README.md").write_text(model_card(lm), encoding="utf-8")
         _check_reloaded(lm, partial)
     return target
 
 
+def _write_model(lm: LanguageModel, folder: Path) -> None:
+    """Weights in the type in which the checkpoint stores them, where that loses nothing; else as they are."""
+    stored = getattr(torch, str(lm.provenance.get("stored dtype")), lm.model.dtype)
+    weights = lm.model.state_dict()
+    small = _cast(weights, stored)
+    exact = all(torch.equal(small[name].to(tensor.dtype), tensor) for name, tensor in weights.items())
+    try:
+        lm.model.save_pretrained(folder, state_dict=small if exact else weights)
+    except SafetensorError as error:  # how a full disk is said
+        raise SaveError(f"the model cannot be written: {error}") from error
+    if not exact:
+        types = str(lm.model.dtype)[6:], str(stored)[6:]
+        say(f"saved in {types[0]}: in {types[1]}, as they came, the new weights would be rounded")
+    elif stored != lm.model.dtype:
+        config = folder / "config.json"
+        facts = json.loads(config.read_text("utf-8")) | {"dtype": str(stored)[6:]}
+        config.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _cast(weights: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """The same tensors in another floating type; what shares memory (tied embeddings) still does."""
+    made: dict[tuple[int, torch.Size], torch.Tensor] = {}
+    for tensor in weights.values():
+        if tensor.is_floating_point():
+            made.setdefault((tensor.data_ptr(), tensor.shape), tensor.to(dtype))
+    return {name: made.get((tensor.data_ptr(), tensor.shape), tensor) for name, tensor in weights.items()}
+
+
 def check_folder(folder: str | os.PathLike[str]) -> Path:
     """The folder as a path, if a model can be written there."""
-    target = Path(folder).expanduser()
+    target = check_writable(folder)
+    if target.is_symlink() or os.path.ismount(target):
+        kind = "link" if target.is_symlink() else "mount point"
+        raise SaveError(f"folder {str(target)!r} is a {kind}, which a folder cannot replace; give a new one")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise SaveError(f"folder {str(target)!r} exists already and is not empty; give a new one")
     return target
@@ -113,15 +147,16 @@ def _shown(model: Any) -> list[tuple[str, torch.Tensor]]:
 
 def written(model: Any, tokens: torch.Tensor, new_tokens: int = 4, use_cache: bool = True) -> torch.Tensor:
     """Greedy continuation of ``tokens`` ``(1, T)``: ids ``(1, T + n)``."""
-    text: torch.Tensor = model.generate(
-        tokens,
-        attention_mask=torch.ones_like(tokens),
-        max_new_tokens=new_tokens,
-        do_sample=False,
-        use_cache=use_cache,
-        pad_token_id=0,
-        eos_token_id=None,
-    )
+    with neutral_settings(model):
+        text: torch.Tensor = model.generate(
+            tokens,
+            attention_mask=torch.ones_like(tokens),
+            max_new_tokens=new_tokens,
+            do_sample=False,
+            use_cache=use_cache,
+            pad_token_id=0,
+            eos_token_id=None,
+        )
     return text
 
 
@@ -155,7 +190,7 @@ tokenizer = AutoTokenizer.from_pretrained("this-folder")
 {steps}
 
 Seed: {pruning.get("seed", "none")}. Dropped sublayers have an output projection of zeros, dropped blocks are
-removed, zeroed and rounded weights are stored in the model's dtype: only removed blocks make it smaller.
+removed, zeroed and rounded weights are stored like the others: only removed blocks make it smaller.
 
 ## From
 

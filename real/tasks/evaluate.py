@@ -28,6 +28,7 @@ from real.pruning.calibration import Calibration
 from real.pruning.choose import Memory
 from real.pruning.spec import names_checkpoint, parse_spec
 from real.pruning.variants import variant
+from real.tasks.drafted import Drafts
 from real.tasks.harness import CHOICE_ONLY, harness_task
 from real.tasks.harness_model import harness_model
 from real.tasks.harness_rows import item_rows, require_countable
@@ -89,11 +90,12 @@ def evaluate(
     folder = folder or cache_folder() / "answers"
     baselines = [f"{name}/{CHOICE_ONLY}" for name in tasks if name in TASKS and task(name).kind == "choice"]
     say(f"{lm.name}: answering {len(tasks)} tasks, dense and {len(specs)} pruned")
-    yield answer(lm, DENSE, [*tasks, *(baselines if choice_only else [])], manager, limit, batch_size, folder)
-    memory = Memory()
+    drafts, memory = Drafts(), Memory()
+    asked = [*tasks, *(baselines if choice_only else [])]
+    yield answer(lm, DENSE, asked, manager, limit, batch_size, folder, drafts=drafts)
     for spec in track(specs, "evaluating"):
         with variant(lm, spec, calibration, memory) as other:
-            yield answer(other, spec, tasks, manager, limit, batch_size, folder, calibration)
+            yield answer(other, spec, tasks, manager, limit, batch_size, folder, calibration, drafts)
 
 
 def distinct(specs: Sequence[str]) -> list[str]:
@@ -122,8 +124,13 @@ def answer(
     batch_size: int,
     folder: Path,
     calibration: Calibration = None,
+    drafts: Drafts | None = None,
 ) -> pd.DataFrame:
-    """Items of one model under the name ``spec``; see :func:`evaluate`."""
+    """Items of one model under the name ``spec``; see :func:`evaluate`.
+
+    ``drafts``: texts of another model, verified before this one writes; the answers do not depend on them.
+    What this model writes where there was no draft is added.
+    """
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     asked = [name for name in tasks if name != RETRIEVAL]
     head: Any = lm.model.get_output_embeddings()  # type: ignore[no-untyped-call]
@@ -134,8 +141,9 @@ def answer(
     rows = retrieval_rows(lm, limit) if RETRIEVAL in tasks else []
     if not asked:
         return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
+    drafts = {} if drafts is None else drafts
     known = KeptAnswers(
-        harness_model(lm, batch_size), folder / f"{_key(lm, spec, calibration, batch_size)}.db"
+        harness_model(lm, batch_size, drafts), folder / f"{_key(lm, spec, calibration, batch_size)}.db"
     )
     # Not ``simple_evaluate``: at every call that asks pip and git about the whole environment.
     with redirect_stderr(StringIO()), neutral_settings(lm.model, cached=lm.checks.cached):
@@ -147,6 +155,9 @@ def answer(
     known.dbdict.close()
     assert results is not None
     for name, one in loaded["tasks"].items():
+        for sample in results["samples"][name]:
+            if isinstance(written := sample["resps"][0][0], str):
+                drafts.setdefault(sample["arguments"][0][0], written)
         rows += item_rows(name, one, results["samples"][name])
     return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
 
@@ -188,8 +199,8 @@ def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.Dat
     """One row per spec and task: score with Wilson interval, flips against dense, agreement.
 
     Columns: n, score, lower, upper (Wilson; bootstrap for graded scores), change, change_lower, change_upper
-    (paired bootstrap over items), right_to_wrong, wrong_to_right (counts), agreement (share of equal
-    answers), chance, choice_only.
+    (paired bootstrap over items), right_to_wrong, wrong_to_right (counts of flips), mcnemar (exact p-value of
+    as many flips one way and the other), agreement (share of equal answers), chance, choice_only.
     """
     dense = items[items.spec == DENSE].set_index(["task", "item"])
     random = np.random.default_rng(seed)
@@ -215,12 +226,19 @@ def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.Dat
                 "change_upper": limits[1],
                 "right_to_wrong": int((change < 0).sum()),
                 "wrong_to_right": int((change > 0).sum()),
+                "mcnemar": _mcnemar(change),
                 "agreement": (group.prediction.to_numpy() == before.prediction.to_numpy()).mean(),
                 "chance": task(str(name)).chance if name in TASKS else None,
                 "choice_only": _choice_only(items, str(name)),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _mcnemar(change: np.ndarray[Any, Any]) -> float:
+    """Exact: given that an item flips, either way is as likely."""
+    worse, flips = int((change < 0).sum()), int((change != 0).sum())
+    return float(binomtest(worse, flips).pvalue) if flips else 1.0
 
 
 def _score_limits(

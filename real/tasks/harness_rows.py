@@ -11,22 +11,26 @@ from scipy.special import softmax
 METRICS = ("acc_norm", "acc", "exact_match", "f1", "em")
 
 
+class UncountedTask(ValueError):
+    """A task of the harness whose answers have no score each, or must not be run."""
+
+
 def require_countable(tasks: Mapping[str, Any]) -> None:
     """Raise, before anything is asked, for harness tasks without a score per item or that run code.
 
     Raises
     ------
-    ValueError
+    UncountedTask
         One sentence that names the task and the measures that it has.
     """
     for name, one in tasks.items():
         if getattr(one, "UNSAFE_CODE", False):
-            raise ValueError(
+            raise UncountedTask(
                 f"task {name!r} of the harness executes what the model writes without isolation: not run"
             )
         measured = sorted(one.aggregation())
         if one.OUTPUT_TYPE == "loglikelihood_rolling" or not set(measured) & set(METRICS):
-            raise ValueError(
+            raise UncountedTask(
                 f"task {name!r} of the harness has no score per item (it measures {', '.join(measured)}); "
                 f"scores that can be compared are {', '.join(METRICS)}"
             )

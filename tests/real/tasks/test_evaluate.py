@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import binom
 
 from real.models.load import LanguageModel
 from real.tasks import TASKS, task
@@ -76,6 +78,12 @@ def test_flips_add_up_to_the_change(tables: list[pd.DataFrame]) -> None:
     summary = summarise(pd.concat(tables))
     net = (summary.wrong_to_right - summary.right_to_wrong) / summary.n
     assert net.to_numpy() == pytest.approx(summary.change.to_numpy())
+    flips, fewer = (
+        summary.right_to_wrong + summary.wrong_to_right,
+        summary[["right_to_wrong", "wrong_to_right"]],
+    )
+    exact = np.minimum(1, 2 * binom.cdf(fewer.min(axis=1), flips, 0.5))
+    assert summary.mcnemar.to_numpy() == pytest.approx(exact)
     assert (summary.lower <= summary.score).all()
     assert (summary.score <= summary.upper).all()
     assert (summary.change_lower <= summary.change_upper).all()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
-from collections import Counter
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,30 @@ from PIL import Image
 
 from paper_figs.catalogue import FIGURES
 from paper_figs.figure import Verdict
-from paper_figs.page import claim_latex, mathml, render, text
+from paper_figs.page import FAMILIES, claim_latex, mathml, render, symbols_of, text
+from paper_figs.report.summary import summary, write_summary
 from sim.sweeps.results import ATTACK, SWEEP, read_json, theorem_table
 from theory import catalogue
 from theory.files import atomic_path
 from theory.theorems.theorem import Theorem
 
+SECTIONS = (
+    "Representation hierarchy",
+    "Estimates",
+    "Multiple choice",
+    "Tasks",
+    "Generation",
+    "Choice of layers",
+    "Forecast",
+    "Bounds",
+)
+"""Subjects in the order of the paper, then ours."""
+PICTURES = ("regime", "sequence-tv", "fig01")  # beside the answer
+THUMBNAIL = 460  # pixels
+
 
 def write_report(folder: Path) -> Path:
-    """Write ``folder/index.html`` from the figures in ``folder``.
+    """Write ``folder/index.html`` and ``folder/summary.json`` from the figures in ``folder``.
 
     Raises
     ------
@@ -31,25 +47,51 @@ def write_report(folder: Path) -> Path:
     sidecars = [read for name in FIGURES if (read := _sidecar(folder / f"{name}.json"))]
     if not sidecars:
         raise ValueError(f"out must be a folder with figures, got {folder}, which has none")
-    findings = [finding | {"figure": side["id"]} for side in sidecars for finding in side["findings"]]
-    made = {side["id"] for side in sidecars}
-    tally = Counter(finding["verdict"] for finding in findings)
+    found = summary(sidecars)
+    write_summary(found, folder)
+    by_id = {side["id"]: side for side in sidecars}
     page = render(
         __package__,
         style=text(__package__, "report.css"),
-        model=sidecars[0]["provenance"]["setup"]["model"],
-        findings=findings,
-        tally={verdict: tally[verdict] for verdict in Verdict if tally[verdict]},
-        figures=[_figure(side, folder) for side in sidecars],
-        missing=[name for name in FIGURES if name not in made],
-        theorems=[_theorem(theorem) for theorem in catalogue],
+        script=text(__package__, "report.js"),
+        run=found,
+        pictures=[_picture(name, by_id[name], folder) for name in PICTURES if name in by_id],
+        verdicts=[str(verdict) for verdict in Verdict],
+        sections=_sections(sidecars, folder),
+        missing=[name for name in FIGURES if name not in by_id],
+        families=_families(),
         tests=_tests(),
-        provenance=_provenance(sidecars),
+        provenance=provenance(sidecars),
+        command=command(sidecars[0]["provenance"]["setup"]),
     )
     path = folder / "index.html"
     with atomic_path(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return path
+
+
+def _sections(sidecars: Sequence[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
+    """Figures and findings by subject."""
+    names = dict.fromkeys((*SECTIONS, *(side["section"] for side in sidecars)))
+    found = []
+    for number, name in enumerate(names):
+        members = [side for side in sidecars if side["section"] == name]
+        if members:
+            findings = [one | {"figure": side["id"]} for side in members for one in side["findings"]]
+            figures = [_figure(side, folder) for side in members]
+            entry = {"id": f"section-{number}", "name": name or "Other"}
+            found.append(entry | {"findings": findings, "figures": figures})
+    return found
+
+
+def command(setup: dict[str, Any]) -> str:
+    """The command line that repeats the run."""
+    profile = setup["profile"]["name"]
+    words = ["python -m paper_figs", f"--model {shlex.quote(setup['model'])}"]
+    words += [f"--encoder {shlex.quote(setup['encoder'])}", f"--seed {setup['seed']}"]
+    words += [f"--{profile}"] if profile in ("quick", "full") else []
+    words += [f"--device {setup['device']}"] if setup["device"] != "cpu" else []
+    return " ".join(words)
 
 
 def _sidecar(path: Path) -> dict[str, Any] | None:
@@ -61,17 +103,49 @@ def _figure(side: dict[str, Any], folder: Path) -> dict[str, Any]:
     with Image.open(png) as image:
         width, height = image.size
     encoded = base64.b64encode(png.read_bytes()).decode()
-    return {**side, "png": encoded, "width": width, "height": height}
+    verdicts = list(dict.fromkeys(finding["verdict"] for finding in side["findings"]))
+    return {**side, "png": encoded, "width": width, "height": height, "verdicts": verdicts}
+
+
+def _picture(name: str, side: dict[str, Any], folder: Path) -> dict[str, str]:
+    return {"id": name, "words": side["takeaway"], "png": _thumbnail(folder / f"{name}.png")}
+
+
+def _thumbnail(png: Path) -> str:
+    with Image.open(png) as image:
+        small = image.convert("RGB")
+        small.thumbnail((THUMBNAIL, THUMBNAIL))
+        packed = io.BytesIO()
+        small.save(packed, "PNG", optimize=True)
+    return base64.b64encode(packed.getvalue()).decode()
+
+
+def _families() -> list[dict[str, Any]]:
+    """The theorems by letter, each with everything that ``theory show`` prints."""
+    found = []
+    for letter, words in FAMILIES.items():
+        members = [_theorem(theorem) for theorem in catalogue if theorem.family == letter]
+        if members:
+            found.append({"letter": letter, "words": words, "theorems": members})
+    return found
 
 
 def _theorem(theorem: Theorem) -> dict[str, Any]:
+    limit = [theorem.limit] if theorem.limit else []
     return {
         "id": theorem.id,
+        "name": theorem.name,
         "title": theorem.title,
         "status": theorem.status,
         "statement": theorem.statement,
+        "hypotheses": "; ".join(theorem.hypotheses),
         "formulas": [mathml(claim_latex(claim)) for claim in theorem.claims],
+        "symbols": [(mathml(one.latex), one.text) for one in symbols_of(theorem)],
         "steps": [f"{step.text} ({step.method})" for step in theorem.derivation],
+        "limit": [f"{step.text} ({step.method})" for step in limit],
+        "witnesses": [witness.text for witness in theorem.witnesses],
+        "counterexample": theorem.counterexample.text if theorem.counterexample else None,
+        "source": theorem.source,
     }
 
 
@@ -92,21 +166,25 @@ def _tests() -> dict[str, Any] | None:
     return {"rows": rows, "draws": f"{sweep['total_draws']:,}", "seed": sweep["seed"]}
 
 
-def _provenance(sidecars: Iterable[dict[str, Any]]) -> dict[str, str]:
-    """One value for each fact; facts on which the figures differ show every value."""
+def provenance(sidecars: Iterable[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """Facts by group: models, setup, versions, machine and time; figures that differ show every value."""
     facts: dict[str, list[str]] = {}
     for side in sidecars:
         for name, value in _flat(side["provenance"]).items():
             seen = facts.setdefault(name, [])
             if value not in seen:
                 seen.append(value)
-    per_figure = ("rows", "drawn", "computed", "seconds", "code", "parameters")
-    return {
-        name: "; ".join(values) for name, values in facts.items() if name.split(".")[0] not in per_figure
-    } | {
-        "computed": f"{min(facts['computed'])} to {max(facts['computed'])}",
-        "seconds of computation": str(round(sum(float(s["provenance"]["seconds"]) for s in sidecars))),
-    }
+    groups: dict[str, dict[str, str]] = {}
+    for name, values in facts.items():
+        group, _, rest = name.partition(".")
+        if rest and group in ("models", "setup", "versions"):
+            groups.setdefault(group, {})[rest] = "; ".join(values)
+        elif group in ("softmax-drift", "commit", "machine"):
+            groups.setdefault("run", {})[name] = "; ".join(values)
+    seconds = sum(float(side["provenance"]["seconds"]) for side in sidecars)
+    groups.setdefault("run", {})["computed"] = f"{min(facts['computed'])} to {max(facts['computed'])}"
+    groups["run"]["seconds of computation"] = str(round(seconds))
+    return groups
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from real.commands.options import Model, Tasks, Variants, check_variants
+from real.commands.options import Model, Parts, Tasks, Variants, check_variants, overrides
 from theory.terminal.options import Csv, Device, Dtype, Limit, names
 from theory.terminal.writing import check_outputs, write_table
 
@@ -19,6 +19,7 @@ def evaluate(
     tasks: Tasks = DEFAULT,
     limit: Limit = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions at once.")] = 16,
+    parts: Parts = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
     allow_code: Annotated[
@@ -29,7 +30,7 @@ def evaluate(
     """Score tasks and count flips against the dense model. Run it again to go on after an interruption."""
     check_variants(specs)
     check_outputs(csv_file)
-    wanted = names(tasks) or ()
+    wanted, named = names(tasks) or (), overrides(parts)
     import pandas as pd
 
     from real.commands.evaluate_output import summary_table
@@ -39,7 +40,7 @@ def evaluate(
     from real.tasks.evaluate import summarise
     from theory.terminal.console import show
 
-    lm = (load_encoder if model in ENCODERS else load)(model, device, dtype)
+    lm = load_encoder(model, device, dtype) if model in ENCODERS else load(model, device, dtype, named)
     found = pd.concat(
         tables(lm, specs, wanted, limit=limit, batch_size=batch_size, allow_code=allow_code),
         ignore_index=True,

@@ -167,8 +167,13 @@ def _refuse_difference(model: nn.Module, again: nn.Module, name: str) -> None:
 
 
 def refuse_not_finite(model: nn.Module, name: str) -> None:
-    """Raise and name the first parameter with NaN or infinity."""
+    """Raise and name the first parameter with NaN or infinity, or with packed codes."""
     for key, parameter in model.named_parameters():
+        if type(parameter.data) is not torch.Tensor:
+            kind = type(parameter.data).__name__
+            raise ModelUnavailableError(
+                f"{name!r} stores {key} quantised ({kind}); load the checkpoint that it was made from"
+            )
         if parameter.is_meta or not parameter.numel() or not parameter.is_floating_point():
             continue
         low, high = torch.aminmax(parameter.detach())  # one pass, no copy; NaN comes through

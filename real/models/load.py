@@ -20,6 +20,7 @@ from real.models.devices import AUTO, check_device
 from real.models.guard import guarded
 from real.models.registry import CAUSAL, ENCODERS, SOURCES
 from real.structure.anatomy import NO_OVERRIDES, Anatomy, Overrides
+from real.structure.matrices import one_expert_at_a_time
 from real.structure.recognise import examine
 from theory.files import expanded
 from theory.names import UnknownNameError, lookup
@@ -129,6 +130,8 @@ def _read(
     where: dict[str, Any] = {"device_map": AUTO} if device == AUTO else {}
     tokenizer = read_tokenizer(place, name)
     model = read_model(auto, place, name, dtype=torch_dtype, **where)
+    if torch_dtype == torch.float64:
+        one_expert_at_a_time(model)
     if device != AUTO:
         model.to(device)  # type: ignore[arg-type]
     versions = {"torch": version("torch"), "transformers": version("transformers")}

@@ -14,7 +14,7 @@ from transformers import GenerationMixin
 
 from real.models.load import LanguageModel
 from real.models.settings import neutral_settings
-from real.structure.probe import probe_tokens, record, second_probe
+from real.structure.probe import FAILURES, first_line, probe_tokens, record, second_probe
 from theory.files import atomic_path, check_writable
 from theory.terminal.console import say
 
@@ -119,9 +119,8 @@ def _check_reloaded(lm: LanguageModel, folder: Path) -> None:
             again.to(lm.device)  # type: ignore[arg-type]
         pairs = zip(_shown(lm.model), _shown(again), strict=True)
         different = [what for (what, one), (_, other) in pairs if not _close(one, other)]
-    except (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise SaveError(f"{name}: the pruned model cannot be loaded again ({reason})") from error
+    except (OSError, *FAILURES) as error:
+        raise SaveError(f"{name}: the pruned model cannot be loaded again ({first_line(error)})") from error
     if different:
         raise SaveError(
             f"{name}: loaded again, the pruned model gives other {different[0]} than in memory; its layers "
@@ -212,7 +211,9 @@ def _step(fact: dict[str, Any]) -> str:
     if fact.get("dropped"):
         line += f" dropped {', '.join(fact['dropped'])}"
     if "sparsity" in fact:
-        line += f" left {fact['sparsity']:.1%} of the weights inside the layers at zero"
+        line += f" left {fact['sparsity']:.1%} of the pruned weights at zero"
+    if "left" in fact:
+        line += f"; {fact['left_share']:.1%} of the weights inside the layers were not touched"
     if "calibration" in fact:
         rows, length = fact["calibration_tokens"]
         line += f"; calibration: {fact['calibration']}, {rows} x {length} tokens"

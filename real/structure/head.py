@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from real.structure.probe import Call, forwards_replaced, no_cache, probe_tokens, rows, same
+from real.structure.probe import FAILURES, Call, forwards_replaced, no_cache, probe_tokens, rows, same
 
 
 class HeadError(ValueError):
@@ -150,5 +150,5 @@ def _gives(head: Head, hidden: Tensor, logits: Tensor, final_norm: bool = True) 
     """Whether the head makes exactly ``logits`` of ``hidden``; models refuse foreign states in many ways."""
     try:
         return same(head.logits(hidden, final_norm), logits)
-    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError, AssertionError):
+    except FAILURES:
         return False

@@ -20,6 +20,9 @@ from transformers.pytorch_utils import Conv1D
 PROBE_LENGTH = 6
 SECOND_PROBE_LENGTH = 9
 
+# In what ways a model's own code says that something does not fit.
+FAILURES = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
+
 Hook = Callable[..., Any]
 
 
@@ -34,6 +37,11 @@ class Call:
     def takes(self, point: Tensor) -> bool:
         """Whether the first tensor argument is exactly ``point``."""
         return bool(self.inputs) and same(self.inputs[0], point)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def first_tensor(value: Any) -> Tensor | None:

@@ -16,7 +16,17 @@ from torch import Tensor, nn
 from real.structure.anatomy import Anatomy, Layer
 from real.structure.drop import DropError
 from real.structure.part import Part
-from real.structure.probe import parameters_zeroed, probe_tokens, record, same, second_probe
+from real.structure.probe import (
+    FAILURES,
+    first_line,
+    first_tensor,
+    no_cache,
+    parameters_zeroed,
+    probe_tokens,
+    record,
+    same,
+    second_probe,
+)
 
 # Attributes in which modules of a layer keep the number of their layer.
 LAYER_NUMBERS = ("layer_idx", "layer_id", "layer_index", "layer_number", "layer_num")
@@ -25,9 +35,16 @@ Undo = Callable[[], None]
 
 
 def probe_logits(anatomy: Anatomy) -> list[Tensor | None]:
-    """What the model gives on both probes."""
-    model = anatomy.model
-    return [record(model, tokens)[-1].output for tokens in (probe_tokens(model), second_probe(model))]
+    """What the model gives on both probes without a cache, and on the first with one (None: it cannot)."""
+    model, first = anatomy.model, probe_tokens(anatomy.model)
+    plain = [record(model, tokens)[-1].output for tokens in (first, second_probe(model))]
+    if not no_cache(model):
+        return plain
+    try:
+        with torch.no_grad():
+            return [*plain, first_tensor(model(input_ids=first, use_cache=True))]
+    except FAILURES:
+        return [*plain, None]
 
 
 def check_for_good(anatomy: Anatomy, parts: Collection[Part], expected: list[Tensor | None]) -> None:
@@ -71,12 +88,14 @@ def _compare(anatomy: Anatomy, parts: Collection[Part], expected: list[Tensor | 
     listed, name = ", ".join(map(str, parts)), type(anatomy.model).__name__
     try:
         found = probe_logits(anatomy)
-    except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except FAILURES as error:
         raise DropError(
-            f"could not drop {listed} of {name}: without it the model fails ({reason})"
+            f"could not drop {listed} of {name}: without it the model fails ({first_line(error)})"
         ) from error
-    if any(a is None or b is None or not same(a, b) for a, b in zip(expected, found, strict=True)):
+    pairs = [(one, other) for one, other in zip(expected, found, strict=True) if one is not None]
+    if any(other is None for _, other in pairs):
+        raise DropError(f"could not drop {listed} of {name}: its cache does not fit the layers that are left")
+    if not all(other is not None and same(one, other) for one, other in pairs):
         raise DropError(f"could not drop {listed} of {name}: other layers depend on what it computes")
 
 

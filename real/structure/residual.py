@@ -149,7 +149,7 @@ class Residuals:
         if carries is None:
             raise NotApartError(
                 f"layer {index} of {type(self._model).__name__} changes the residual stream by more than "
-                "its attention and MLP add"
+                "its attention and MLP add; name them with --parts attention=NAME,mlp=NAME"
             )
         if carries is Residual.POST_NORM:
             norms = _norm_chain(self._nothing[0][block])

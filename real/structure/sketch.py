@@ -68,9 +68,8 @@ def _sketch(index: int, block: nn.Module, calls: list[Call], kin: set[Kin], over
     first = overrides.attention or [name for name in mixing if not _follows(children[name], children, calls)]
     if not overrides.attention and len(first) > 1:
         return Sketch(
-            why=f"layer {index} has several modules that mix positions ({', '.join(first)}); name the one "
-            f"that is the attention (attention='{first[0]}', on the command line --attention {first[0]}), "
-            "or all of them to drop them together"
+            why=f"layer {index} has several modules that mix positions ({', '.join(first)}): name what is to "
+            f"be dropped as attention, all of them with --parts attention={'+'.join(first)}"
         )
     attention = tuple((name, children[name]) for name in first)
     called = {call.module for call in calls}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from paper_figs.context import Context
 from paper_figs.figure import Figure
-from paper_figs.report import build, write_report
+from paper_figs.report import build, summary, write_report
 from paper_figs.runner import make
 from theory import catalogue
 
@@ -17,6 +19,7 @@ from theory import catalogue
 @pytest.fixture
 def report(context: Context, figure: Figure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(build, "FIGURES", {"small": figure, "absent": figure})
+    monkeypatch.setattr(summary, "ANSWER", ("small", "absent"))
     out = tmp_path / "out"
     assert make([figure], context, out) == {}
     return write_report(out)
@@ -25,12 +28,59 @@ def report(context: Context, figure: Figure, tmp_path: Path, monkeypatch: pytest
 def test_shows_figure_claim_verdict_and_rule(page: Page, report: Path, figure: Figure) -> None:
     page.goto(report.as_uri())
     (claim,) = figure.claims
-    row = page.inner_text("#claims tbody tr")
+    page.click("tr[data-verdict] summary")
+    row = page.inner_text("tr[data-verdict]")
     assert claim.text in row
     assert claim.rule in row
-    assert page.locator("#claims tbody .verdict").count() == 1
+    assert page.locator("tr[data-verdict] .verdict").inner_text() == "holds"
+    page.click("#small details summary")
     assert "3 rows, seed 0." in page.inner_text("#small figcaption")
-    assert "absent" in page.inner_text("#figures")
+    assert "Not made in this run: absent" in page.inner_text("main")
+
+
+def test_first_screen_has_the_answer_and_two_tallies(page: Page, report: Path, figure: Figure) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(report.as_uri())
+    assert page.locator("#answer li").count() == 1
+    assert "A small figure" in page.inner_text("#answer li")
+    assert page.eval_on_selector("#answer", "e => e.getBoundingClientRect().bottom") < 800
+    assert "The paper’s claims: 1 holds" in page.inner_text("#answer")
+    assert page.is_visible(".banner")  # a quick run says so
+    found = json.loads((report.parent / "summary.json").read_text(encoding="utf-8"))
+    assert found["tallies"] == {"the paper": {"holds": 1}, "ours": {}, "theorem": {}}
+    assert found["findings"][0]["claim"] == figure.claims[0].text
+
+
+def test_claims_are_filtered_and_sorted(page: Page, report: Path) -> None:
+    page.goto(report.as_uri())
+    page.select_option("#by-verdict", "undecided here")
+    assert page.locator("tr[data-verdict]:visible").count() == 0
+    page.select_option("#by-verdict", "holds")
+    assert page.inner_text("#shown") == "1 claims shown"
+    page.click("th button")
+    assert page.get_attribute("th", "aria-sort") == "ascending"
+
+
+def test_a_picture_opens_in_full_size(page: Page, report: Path) -> None:
+    page.goto(report.as_uri())
+    page.click("#small a.picture")
+    assert page.is_visible("dialog img")
+    assert page.get_attribute("#small img", "alt") == "small: A small figure"
+
+
+def test_the_command_repeats_the_run(page: Page, report: Path) -> None:
+    page.goto(report.as_uri())
+    assert "python -m paper_figs --model no-model --encoder no-encoder --seed 0 --quick" in page.inner_text(
+        "#provenance"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessible(page: Page, report: Path, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(report.as_uri() + "#theorem-B1")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
 
 
 def test_pictures_are_inside_the_page(page: Page, report: Path) -> None:
@@ -41,21 +91,21 @@ def test_pictures_are_inside_the_page(page: Page, report: Path) -> None:
     page.wait_for_function("document.querySelector('#small img').naturalWidth > 0")
 
 
-def test_every_theorem_has_its_place_and_formulas_are_drawn(page: Page, report: Path) -> None:
-    page.goto(report.as_uri())
+def test_every_theorem_has_its_place_and_one_that_is_linked_to_is_open(page: Page, report: Path) -> None:
+    page.goto(report.as_uri() + "#theorem-B5")
     assert page.locator("#theorems details[id^=theorem-]").count() == len(list(catalogue))
+    assert page.locator("#theorem-B5 math").first.bounding_box() is not None
+    assert "Hypotheses" in page.inner_text("#theorem-B5")
+    assert page.is_hidden("#theorem-B1 p")
     page.click("#tests summary")
     assert "B5" in page.locator("#tests table").inner_text()
-    page.click("#theorem-B1 summary")
-    assert page.locator("#theorem-B1 math").first.bounding_box() is not None
 
 
 @pytest.mark.parametrize("width", [360, 1200])
 def test_no_sideways_scrolling(page: Page, report: Path, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(report.as_uri())
-    for summary in page.locator("#theorems summary").all()[:10]:
-        summary.click()
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -39,10 +39,26 @@ def show(lm: LanguageModel, report: ScoreReport, decoding: Decoding) -> None:
             _cell(one.like),
         )
     parts: list[Any] = [table]
+    if floor := max(one.noise for one in report.verdicts):
+        parts.append(f"noise floor: the same weights, evaluated in two ways, move a score by {floor:.4f}")
+    if any(one.explanation for one in report.verdicts):
+        parts.append(_explanations(report))
     if len({one.spec for one in report.verdicts}) > 1:
         together = ", ".join(f"{one.spec} on {one.task}" for one in report.together(decoding)) or "none"
         parts.append(f"safe together ({report.many}, {decoding}, prompts like these): {together}")
     console.show(*parts)
+
+
+def _explanations(report: ScoreReport) -> Table:
+    table = Table("task", "spec", title="sampled texts: only lost right mass can lower a score")
+    for header in ("lost right", "lost wrong", "gained right", "effective prompts", "estimate of the loss"):
+        table.add_column(header)
+    for one in report.verdicts:
+        if (found := one.explanation) is not None:
+            masses = (f"{value:.3f}" for value in (found.lost_right, found.lost_wrong, found.gained_right))
+            quoted = "usable" if found.usable else "only its limits"
+            table.add_row(one.task, one.spec, *masses, f"{found.sample_size:.0f}", quoted)
+    return table
 
 
 def show_plan(rule: Rule, counts: list[int]) -> None:

@@ -14,11 +14,12 @@ from real.models.load import LanguageModel, load
 from real.pruning.calibration import Calibration
 from real.pruning.variants import variant
 from real.scores.report import Many, ScoreReport, ScoreVerdict
-from real.scores.routes import Route, route
+from real.scores.routes import Decoding, Route, noise_floor, route
 from real.scores.sampled import Scorer
 from real.scores.verdict import (
     ALPHA,
     EPSILON,
+    Evidence,
     Outcome,
     log_evidence_of_safety,
     of_prompts_like_these,
@@ -100,19 +101,22 @@ def forecast_scores(
         route(lm, source, scorer, samples=samples, alpha=rule.alpha, seed=seed)
         for source in track(sources, "dense answers")
     ]
+    noises = [noise_floor(one, lm) for one in routes]
     found: dict[tuple[int, str], list[ScoreVerdict]] = {}
     seconds = {}
     for spec in track(list(specs), "forecasting scores"):
         with variant(lm, spec, calibration) as other:
             started = perf_counter()
             for index, one in enumerate(routes):
-                found[index, spec] = _judged(one, other, spec, rule)
+                found[index, spec] = _judged(one, other, spec, rule, noises[index])
             seconds[spec] = perf_counter() - started
     verdicts = tuple(one for index in range(len(routes)) for spec in specs for one in found[index, spec])
     return ScoreReport(lm.name, rule.epsilon, rule.alpha, many, verdicts, seconds)
 
 
-def _judged(one: Route, other: LanguageModel, spec: str, rule: Rule) -> list[ScoreVerdict]:
+def _judged(
+    one: Route, other: LanguageModel, spec: str, rule: Rule, noise: dict[Decoding, float]
+) -> list[ScoreVerdict]:
     """Read ``other`` until all is read or, if so asked, decided."""
     total, read = len(one.source.questions), 0
     design = min(total, DESIGN) if rule.until_decided else None
@@ -122,21 +126,36 @@ def _judged(one: Route, other: LanguageModel, spec: str, rule: Rule) -> list[Sco
         parts.append(one.read(other, read, end))
         read = end
         found = [
-            ScoreVerdict(
-                task=one.source.name,
-                spec=spec,
-                decoding=decoding,
-                prompts=read,
-                before=evidence.before,
-                after=evidence.after,
-                these=of_these_prompts(evidence, rule.epsilon, rule.alpha),
-                like=of_prompts_like_these(evidence, rule.epsilon, rule.alpha, design),
-                log_evidence=log_evidence_of_safety(evidence, rule.epsilon, rule.alpha, design),
-            )
+            _verdict(one.source.name, spec, decoding, evidence, rule, design, noise.get(decoding, 0.0))
             for decoding, evidence in one.evidence(parts).items()
         ]
         if read == total or all(one.like.outcome is not Outcome.UNDECIDED for one in found):
             return found
+
+
+def _verdict(
+    task: str,
+    spec: str,
+    decoding: Decoding,
+    evidence: Evidence,
+    rule: Rule,
+    design: int | None,
+    noise: float,
+) -> ScoreVerdict:
+    return ScoreVerdict(
+        task=task,
+        spec=spec,
+        decoding=decoding,
+        prompts=len(evidence.plus),
+        before=evidence.before,
+        after=evidence.after,
+        these=of_these_prompts(evidence, rule.epsilon, rule.alpha, noise),
+        like=of_prompts_like_these(evidence, rule.epsilon, rule.alpha, design, noise),
+        # a loss that noise alone may explain is no evidence
+        log_evidence=log_evidence_of_safety(evidence, rule.epsilon - noise, rule.alpha, design),
+        noise=noise,
+        explanation=evidence.explanation,
+    )
 
 
 def read_source(task: str | Path | TaskSource) -> TaskSource:

@@ -10,6 +10,7 @@ from torch import Tensor
 from real.models.load import LanguageModel
 from real.scores.likelihood import log_probabilities
 from real.tasks.source import TaskSource
+from real.text.prompting import encode_text
 from real.text.sample import pack
 
 
@@ -60,7 +61,7 @@ def _tokens(
     lm: LanguageModel, source: TaskSource, text: str, prompt: tuple[int, ...], option: str
 ) -> list[int]:
     """Tokens of an option, cut out of the whole text's where the prompt's own tokens are its beginning."""
-    whole = [] if source.chat else list(lm.tokenizer(text + source.lead + option).input_ids)
+    whole = [] if source.chat else encode_text(lm, text + source.lead + option)
     if len(whole) > len(prompt) and tuple(whole[: len(prompt)]) == prompt:
         return whole[len(prompt) :]
     return list(lm.tokenizer(source.lead + option, add_special_tokens=False).input_ids)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import pandas as pd
 import torch
 
 from real.scores.routes import Decoding
-from real.scores.verdict import Interval, Outcome, Verdict
+from real.scores.verdict import Explanation, Interval, Outcome, Verdict
 from theory.sequences.verdicts import e_bh, fixed_sequence
 
 Many = Literal["e-bh", "ladder", "each"]
@@ -23,7 +23,9 @@ class ScoreVerdict:
 
     before, after: the score of the dense model and of the variant on these prompts. these, like: the verdicts
     on the listed questions and on prompts like them. log_evidence: log of an e-value against "the loss on
-    prompts like these is at least epsilon".
+    prompts like these is at least epsilon". noise: what evaluating the dense model in two ways moves its
+    score by (K10), measured in half precision; the limits of both verdicts are wider by it. explanation: of
+    sampled texts.
     """
 
     task: str
@@ -35,6 +37,8 @@ class ScoreVerdict:
     these: Verdict
     like: Verdict
     log_evidence: float
+    noise: float = 0.0
+    explanation: Explanation | None = None
 
     def about(self, what: About) -> Verdict:
         """The verdict on these prompts, or on prompts like these."""
@@ -63,6 +67,7 @@ class ScoreReport:
         for one in self.verdicts:
             row: dict[str, object] = {"task": one.task, "spec": one.spec, "decoding": one.decoding}
             row |= {"prompts": one.prompts, "before": one.before.mean, "after": one.after.mean}
+            row["noise"] = one.noise
             for name, verdict in (("these", one.these), ("like", one.like)):
                 row |= {
                     f"{name}_verdict": verdict.outcome.value,
@@ -71,7 +76,7 @@ class ScoreReport:
                     f"{name}_loss_upper": verdict.loss.upper,
                     f"{name}_more_prompts": verdict.more,
                 }
-            rows.append(row)
+            rows.append(row | (asdict(one.explanation) if one.explanation else {}))
         frame = pd.DataFrame(rows)
         columns = [column for column in frame if str(column).endswith("_more_prompts")]
         return frame.astype(dict.fromkeys(columns, "Int64"))

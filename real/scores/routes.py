@@ -18,6 +18,8 @@ from real.scores.verdict import ALPHA, Evidence, between, sampled
 from real.tasks.source import TaskSource
 from theory.sequences.scores import ScoredTexts
 
+_NOISE_QUESTIONS = 32
+
 Decoding = Literal["greedy", "sampled"]
 Ends = dict[Decoding, tuple[Tensor, Tensor]]  # lower and upper end of every question's score
 
@@ -117,6 +119,19 @@ def route(
         )
     found = resolve(lm, trees(lm, source), mass=MASS, rows=ROWS)
     return ReadOff(source, found.trees, _ends(found))
+
+
+def noise_floor(one: Route, lm: LanguageModel) -> dict[Decoding, float]:
+    """Mean size by which a question's score moves when the dense model itself answers it again (K10).
+
+    Each of the first questions is read alone: other batches, other shapes, the same weights. In float32 and
+    better nothing moves that counts, and nothing is read.
+    """
+    if lm.model.dtype not in (torch.bfloat16, torch.float16):
+        return {}
+    count = min(len(one.source.questions), _NOISE_QUESTIONS)
+    again = one.evidence([one.read(lm, index, index + 1) for index in range(count)])
+    return {name: float((found.plus - found.minus).abs().mean()) / 2 for name, found in again.items()}
 
 
 def joined(parts: Sequence[ScoredTexts]) -> ScoredTexts:

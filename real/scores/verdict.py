@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from theory.sequences.betting import log_e_value, lower_limit
-from theory.sequences.scores import ScoredTexts, change_rows, score_band
+from theory.sequences.scores import ScoredTexts, change_rows, score_band, score_split
 from theory.sequences.verdicts import rows_needed
 
 EPSILON = 0.1
@@ -40,12 +40,29 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """Where the mass of scored texts goes (K2), estimates: only lost right mass can lower the score.
+
+    lost_right + lost_wrong is the total variation; gained_right: right mass that the weights show elsewhere.
+    sample_size: effective number of prompts. usable: whether the estimate of the loss may be quoted, or only
+    its limits (K6).
+    """
+
+    lost_right: float
+    lost_wrong: float
+    gained_right: float
+    sample_size: float
+    usable: bool
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What is known of the change of one score between two models.
 
     plus, minus: float64 ``(prompts,)`` >= 0, of means at most 1 + change and 1 - change. texts: the same for
     every single text ``(texts,)``, where scores were sampled; None where plus and minus are the questions'
     own, without sampling. before, after: scores of the dense model and of the variant on these prompts.
+    explanation: of sampled texts, see :class:`Explanation`.
     """
 
     plus: Tensor
@@ -53,6 +70,7 @@ class Evidence:
     before: Interval
     after: Interval
     texts: tuple[Tensor, Tensor] | None = None
+    explanation: Explanation | None = None
 
     @property
     def loss(self) -> float:
@@ -87,24 +105,40 @@ def sampled(texts: ScoredTexts, alpha: float = ALPHA) -> Evidence:
     """Evidence from scored dense texts and their weights in the variant (K4); ``texts`` of drawn prompts."""
     band = score_band(texts, 1 - 2 * alpha)
     before, after = (Interval(*map(float, (b.mean, b.lower, b.upper))) for b in (band.dense, band.perturbed))
-    listed = replace(texts, listed=True)
-    return Evidence(*change_rows(texts), before, after, change_rows(listed))
+    listed, split = replace(texts, listed=True), score_split(texts, 1 - 2 * alpha)
+    explanation = Explanation(
+        lost_right=float(split.lost_right.mean),
+        lost_wrong=float(split.lost_wrong.mean),
+        gained_right=float(split.gained_right.mean),
+        sample_size=band.sample_size,
+        usable=band.usable,
+    )
+    return Evidence(*change_rows(texts), before, after, change_rows(listed), explanation)
 
 
-def of_these_prompts(evidence: Evidence, epsilon: float = EPSILON, alpha: float = ALPHA) -> Verdict:
-    """The verdict on the listed questions: exact, or with limits over sampled texts (K4b)."""
+def of_these_prompts(
+    evidence: Evidence, epsilon: float = EPSILON, alpha: float = ALPHA, noise: float = 0.0
+) -> Verdict:
+    """The verdict on the listed questions: exact, or with limits over sampled texts (K4b).
+
+    ``noise``, what evaluating one model in two ways moves its score by (K10), widens both limits.
+    """
     if evidence.texts is None:
         limits = float(evidence.plus.mean()), float(evidence.minus.mean())
     else:
         limits = _limits(*evidence.texts, alpha)
-    return _verdict(evidence.loss, *limits, epsilon)
+    return _verdict(evidence.loss, *limits, epsilon, noise)
 
 
 def of_prompts_like_these(
-    evidence: Evidence, epsilon: float = EPSILON, alpha: float = ALPHA, design: int | None = None
+    evidence: Evidence,
+    epsilon: float = EPSILON,
+    alpha: float = ALPHA,
+    design: int | None = None,
+    noise: float = 0.0,
 ) -> Verdict:
     """The verdict on the prompts that the questions sample; ``design`` as in :func:`lower_limit`."""
-    found = _verdict(evidence.loss, *_limits(evidence.plus, evidence.minus, alpha, design), epsilon)
+    found = _verdict(evidence.loss, *_limits(evidence.plus, evidence.minus, alpha, design), epsilon, noise)
     if found.outcome is not Outcome.UNDECIDED:
         return found
     return Verdict(found.outcome, found.loss, _more(evidence, epsilon, alpha))
@@ -122,8 +156,8 @@ def _limits(plus: Tensor, minus: Tensor, alpha: float, design: int | None = None
     return float(both[0]), float(both[1])
 
 
-def _verdict(loss: float, plus: float, minus: float, epsilon: float) -> Verdict:
-    upper, lower = min(1.0, 1 - plus), max(-1.0, minus - 1)
+def _verdict(loss: float, plus: float, minus: float, epsilon: float, noise: float) -> Verdict:
+    upper, lower = min(1.0, 1 - plus + noise), max(-1.0, minus - 1 - noise)
     outcome = Outcome.UNDECIDED
     if upper <= epsilon:
         outcome = Outcome.SAFE

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from real.models.load import LanguageModel
 from real.tasks.items import task
-from real.text.prompting import encode_prompt
+from real.text.prompting import encode_prompt, encode_text
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TaskSource:
 
     def prompts(self, lm: LanguageModel) -> list[tuple[int, ...]]:
         """Token ids of every prompt."""
-        encode = encode_prompt if self.chat else _plain
+        encode = encode_prompt if self.chat else encode_text
         return [tuple(encode(lm, one.prompt)) for one in self.questions]
 
 
@@ -72,7 +72,3 @@ def shipped(name: str, limit: int | None = None) -> TaskSource:
     return TaskSource(
         name, tuple(questions), one.stop, one.delimiter, one.max_tokens, per_character=one.normalised
     )
-
-
-def _plain(lm: LanguageModel, text: str) -> list[int]:
-    return list(lm.tokenizer(text).input_ids)

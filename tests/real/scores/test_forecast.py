@@ -15,9 +15,9 @@ from real.models.save import save
 from real.pruning.variants import variant
 from real.scores.forecast import Rule, forecast_scores
 from real.scores.options import choose
-from real.scores.routes import ReadOff, route
+from real.scores.routes import ReadOff, noise_floor, route
 from real.scores.sampled import ScorerError, read_with, scored
-from real.scores.verdict import Outcome
+from real.scores.verdict import Outcome, between, of_prompts_like_these, of_these_prompts
 from real.tasks.evaluate import answer, task_manager
 from real.tasks.source import Asked, TaskSource, shipped
 from tests.real.scores.few_tokens import every_text, few_tokens
@@ -76,6 +76,13 @@ def test_both_routes_agree_on_the_loss() -> None:
     assert one.these.loss.lower <= truth.these.loss.lower
     assert truth.these.loss.upper <= one.these.loss.upper
     assert one.like.loss.upper >= one.these.loss.upper - 1e-9
+    split = one.explanation
+    assert split is not None
+    assert one.like.loss.mean <= split.lost_right + 1e-9  # K2
+    assert one.like.loss.mean == pytest.approx(split.lost_right - split.gained_right)
+    assert 0 < split.sample_size <= 6
+    assert not split.usable
+    assert "lost_right" in band.frame().columns
 
 
 def test_drift_after_the_stop_does_not_count() -> None:
@@ -218,6 +225,7 @@ def test_a_scorer_is_named_by_its_file(real_command: Command, folder: str, mine:
     )
     assert code == 0, err
     assert "sampled" in out
+    assert "lost right" in out
 
 
 def test_a_plan_loads_no_model(real_command: Command, mine: str) -> None:
@@ -245,3 +253,23 @@ def test_bad_input_costs_one_sentence(
     assert code == 2
     assert sentence in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_half_precision_measures_its_own_noise_and_widens_the_limits() -> None:
+    lm = few_tokens(4)
+    assert noise_floor(route(lm, LETTERS), lm) == {}
+    lm.model.to(torch.bfloat16)
+    (one,) = [v for v in forecast_scores(lm, ["attn:0"], [LETTERS]).verdicts if v.decoding == "sampled"]
+    floor = noise_floor(route(lm, LETTERS), lm)["sampled"]
+    assert one.noise == pytest.approx(floor)
+    assert 0 <= floor < 0.05
+    assert one.these.loss.upper - one.these.loss.lower >= 2 * floor
+
+
+def test_no_verdict_below_the_noise() -> None:
+    half = torch.full((4000,), 0.5, dtype=torch.float64)
+    for loss, outcome in ((0.05, Outcome.SAFE), (0.15, Outcome.FAILS)):
+        evidence = between((half, half), (half - loss, half - loss))
+        for judge in (of_these_prompts, of_prompts_like_these):
+            assert judge(evidence, noise=0.01).outcome is outcome
+            assert judge(evidence, noise=0.06).outcome is Outcome.UNDECIDED

@@ -69,6 +69,7 @@ def read_model(auto: Any, place: str, name: str, **how: Any) -> PreTrainedModel:
         model, info = _from_pretrained(auto, place, how)
         drew = not torch.equal(before, torch.get_rng_state())
         refuse_incomplete(model, info, name)
+        _refuse_quantised(model, name)
         if drew:  # the library drew something, perhaps only to overwrite it
             torch.manual_seed(1)
             _refuse_difference(model, _from_pretrained(auto, place, how)[0], name)
@@ -165,6 +166,16 @@ def _refuse_difference(model: nn.Module, again: nn.Module, name: str) -> None:
     for key, parameter in model.named_parameters():
         if not torch.equal(parameter, other[key]) and not _never_asked(model, key):
             raise ModelUnavailableError(f"{name!r} lacks {key}, which would be random numbers")
+
+
+def _refuse_quantised(model: nn.Module, name: str) -> None:
+    """Raise if a weight is no plain tensor: it can be neither hashed, nor asked, nor pruned as numbers."""
+    for key, parameter in model.named_parameters():
+        kind = type(parameter.data)
+        if kind is not torch.Tensor:
+            raise ModelUnavailableError(
+                f"{name!r} is stored quantised ({key} is {kind.__name__}); give the original checkpoint"
+            )
 
 
 def refuse_not_finite(model: nn.Module, name: str) -> None:

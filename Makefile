@@ -8,7 +8,7 @@ SWEEP  ?= sweep.json
 # The first look: layer by layer, estimate against certificate, free-running, and the forecast's curve.
 FIRST  := fig04 fig06 fig07 sequence-tv
 
-.PHONY: figures report test bench sim-full clean
+.PHONY: figures report test docs bench sim-full clean
 
 figures: $(VENV)/installed
 	$(BIN)/python -m paper_figs --out $(OUT) $(ARGS) --only $(FIRST)
@@ -23,6 +23,10 @@ test: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(ARGS)
 
+# The site: quick start, tutorials that are executed, theorems, API. Offline; open site/index.html.
+docs: $(VENV)/docs-installed
+	PYTHONPATH=.:docs NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
 # Paired ratios, each measured in one run with one torch thread; they are reported, not asserted.
 bench: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m benchmark -s tests/benchmarks $(ARGS)
@@ -36,5 +40,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+$(VENV)/docs-installed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(OUT) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OUT) site build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

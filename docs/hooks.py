@@ -50,5 +50,5 @@ def tutorial(path: Path) -> str:
         notebook
     )
     source = f"*Executed when this site was built; the source is `docs/tutorials/{path.name}`.*\n\n"
-    heading, _, rest = text.lstrip().partition("\n")
+    heading, _, rest = text.replace("<th></th>", "<td></td>").lstrip().partition("\n")  # no empty headers
     return f"{heading}\n\n{source}{rest}"

@@ -8,7 +8,10 @@ SWEEP  ?= sweep.json
 # The first look: layer by layer, estimate against certificate, free-running, and the forecast's curve.
 FIRST  := fig04 fig06 fig07 sequence-tv
 
-.PHONY: figures report test docs bench sim-full clean
+# Where `make families` writes what it found in every class of transformers.
+TABLE  ?= families.csv
+
+.PHONY: figures report test docs families bench sim-full clean
 
 figures: $(VENV)/installed
 	$(BIN)/python -m paper_figs --out $(OUT) $(ARGS) --only $(FIRST)
@@ -26,6 +29,11 @@ test: $(VENV)/installed
 # The site: quick start, tutorials that are executed, theorems, API. Offline; open site/index.html.
 docs: $(VENV)/docs-installed
 	PYTHONPATH=.:docs NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+# Every causal class of transformers, tiny: found and right, or refused. About a quarter of an hour; the table is $(TABLE).
+families: $(VENV)/installed
+	rm -f $(TABLE)
+	FAMILIES_TABLE=$(TABLE) $(BIN)/python -m pytest -m slow tests/real/test_every_family.py $(ARGS)
 
 # Paired ratios, each measured in one run with one torch thread; they are reported, not asserted.
 bench: $(VENV)/installed

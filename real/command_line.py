@@ -7,6 +7,7 @@ import typer
 from real.commands.evaluate import evaluate
 from real.commands.forecast import forecast
 from real.commands.models import models
+from real.commands.record import record
 from real.commands.structure import anatomy, prune
 from real.commands.trace import trace
 from real.commands.validate import validate
@@ -15,7 +16,7 @@ from theory.terminal.options import Version
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Prune, trace and forecast language models."
 )
-for command in (models, forecast, evaluate, validate, anatomy, prune, trace):
+for command in (models, forecast, record, evaluate, validate, anatomy, prune, trace):
     app.command()(command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated
@@ -10,11 +11,15 @@ import typer
 
 from theory.files import atomic_path, cache_folder
 from theory.terminal.console import progress_display, say, show
+from theory.terminal.cost import Yes, check_cost
 from theory.terminal.options import OutTable, Seed, Version, names, whole
 from theory.terminal.run import FAILS, run
 from theory.terminal.writing import check_table_path, write_table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+MOST_WORKERS = 1024
+# What one draw, or one entry of a drawn row, costs on one core of a small machine, roughly.
+SECONDS_PER_DRAW, SECONDS_PER_ENTRY, BYTES_PER_ENTRY = 1e-4, 1e-7, 200.0
 Sizes = Annotated[str | None, typer.Option(help="Vocabulary sizes, comma-separated.")]
 
 
@@ -29,7 +34,7 @@ def sweep(
         int, typer.Option(parser=whole, metavar="N", help="Number of draws, for example 1e6.")
     ] = 1_000_000,
     seed: Seed = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, help="Processes on this machine.")] = 1,
     out: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="Summary as JSON; checkpoints in OUT.parts (default: the cache)."),
@@ -41,6 +46,7 @@ def sweep(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="A .npy file of real logits as one more base."),
     ] = None,
+    yes: Yes = False,
 ) -> None:
     """Random perturbations against every theorem; exit code 1 if one is violated.
 
@@ -48,6 +54,8 @@ def sweep(
     """
     sizes = _sizes(vocabularies)
     base_names, perturbation_names = names(bases), names(perturbations)
+    check_cost(f"a sweep of {draws:,} draws", yes, SECONDS_PER_DRAW * draws / workers)
+    check_cost("one row", yes, memory=BYTES_PER_ENTRY * max(sizes or (0,)))
     from sim.logits.draws import Families
     from sim.sweeps.plan import VOCABULARIES
     from sim.sweeps.sweep import planned_draws
@@ -127,9 +135,12 @@ def curves(
     draws: Annotated[int, typer.Option(parser=whole, metavar="N", help="Noise vectors per setting.")] = 1000,
     seed: Seed = 0,
     out: OutTable = None,
+    yes: Yes = False,
 ) -> None:
     """Predicted means and tails under random noise against simulated ones (E2, E3, F1 to F8)."""
     check_table_path(out)
+    _at_least_one("draws", draws)
+    check_cost(f"curves of {draws:,} draws", yes, SECONDS_PER_ENTRY * draws * 1e6, 8.0 * 20 * draws)
     from sim.noise.curves import curves_table, predicted_curves
 
     frame = predicted_curves(seed, draws)
@@ -145,9 +156,16 @@ def regimes(
     vocabulary: Annotated[int, typer.Option(parser=whole, metavar="N", help="Vocabulary size.")] = 512,
     seed: Seed = 0,
     out: OutTable = None,
+    yes: Yes = False,
 ) -> None:
     """Where the softmax amplifies and where it damps: entropy x temperature x noise."""
     check_table_path(out)
+    _at_least_one("draws", draws)
+    _at_least_one("vocabulary", vocabulary)
+    entries = draws * vocabulary
+    check_cost(
+        f"a map of {entries:,} logits", yes, 100 * SECONDS_PER_ENTRY * entries, BYTES_PER_ENTRY * entries
+    )
     from sim.noise.regimes import regime_map, regime_tables
 
     frame = regime_map(seed, draws, vocabulary)
@@ -167,9 +185,13 @@ def chain(
         Path | None,
         typer.Option(dir_okay=False, help="Picture of the lesson; the numbers go beside it as CSV."),
     ] = None,
+    yes: Yes = False,
 ) -> None:
     """A lesson: prediction, bound and simulation of how error accumulates over generated tokens."""
     chosen = names(chains)
+    if not math.isfinite(noise):
+        raise ValueError(f"--noise must be a finite number of at least 0, got {noise}")
+    check_cost(f"a lesson of {samples:,} pairs of texts", yes, 1e-3 * samples, 1e4 * samples)
     from sim.chains import CHAINS
     from sim.chains.lesson import chain_lesson, lesson_figure, lesson_table
 
@@ -185,6 +207,11 @@ def chain(
 def _sizes(text: str | None) -> tuple[int, ...] | None:
     chosen = names(text)
     return None if chosen is None else tuple(map(whole, chosen))
+
+
+def _at_least_one(option: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"--{option} must be at least 1, got {value}")
 
 
 def main() -> None:

@@ -29,11 +29,11 @@ FLOORS = {
         {"__main__"},
     ),
     "real": (
-        {"cache", "quiet", "structure"},
+        {"cache", "quiet", "records", "structure"},
         {"models"},
         {"text"},
         {"pruning"},
-        {"tracing", "tasks"},
+        {"engines", "tracing", "tasks"},
         {"scores"},
         {"forecast"},
         {"commands"},

@@ -18,7 +18,7 @@ except SystemExit as stopped:
 print("loaded:", *(name for name in {HEAVY} if name in sys.modules), file=sys.stderr)
 sys.exit(code)
 """
-REAL = ("models", "forecast", "evaluate", "validate", "anatomy", "prune", "trace")
+REAL = ("models", "forecast", "record", "evaluate", "validate", "anatomy", "prune", "trace")
 SIM = ("sweep", "attack", "table", "curves", "regimes", "chain")
 
 
@@ -55,6 +55,17 @@ def test_help_and_version_import_nothing_heavy(words: str) -> None:
         "sim sweep --vocabularies ,",
         "sim sweep --logits no-such-file.npy",
         "sim sweep --workers 0",
+        "sim sweep --workers 1000000",
+        "sim sweep --draws 1e15",
+        "sim sweep --vocabularies 1e12",
+        "sim sweep --draws \u0661\u0660",
+        "sim regimes --draws 0",
+        "sim regimes --vocabulary 1e12",
+        "sim curves --draws 1e15",
+        "sim chain --noise nan",
+        "sim chain --noise inf",
+        "sim chain --samples 0",
+        "sim chain --samples 1000000000000",
         "sim regimes --out regimes.xlsx",
         "sim nonsense",
         "theory show",

@@ -12,11 +12,15 @@ from .drift.vectors import measure_vectors as measure_vectors
 from .formulas.claims import Bound as Bound
 from .formulas.claims import CertifiedBound as CertifiedBound
 from .formulas.claims import Estimate as Estimate
+from .sequences.betting import betting_band as betting_band
+from .sequences.betting import lower_limit as lower_limit
 from .sequences.confidence import Band as Band
 from .sequences.confidence import dkw_band as dkw_band
 from .sequences.confidence import empirical_bernstein_band as empirical_bernstein_band
 from .sequences.confidence import hoeffding_band as hoeffding_band
 from .sequences.confidence import survival_indicators as survival_indicators
+from .sequences.scores import ScoredTexts as ScoredTexts
+from .sequences.scores import score_band as score_band
 from .sequences.survival import coupled_divergence_times as coupled_divergence_times
 from .sequences.survival import first_divergence as first_divergence
 from .sequences.survival import kl_terms as kl_terms
@@ -37,10 +41,12 @@ __all__ = [
     "Drift",
     "Enclosure",
     "Estimate",
+    "ScoredTexts",
     "Status",
     "Theorem",
     "VectorDrift",
     "best_interval",
+    "betting_band",
     "catalogue",
     "check",
     "coupled_divergence_times",
@@ -51,8 +57,10 @@ __all__ = [
     "gumbel_flip",
     "hoeffding_band",
     "kl_terms",
+    "lower_limit",
     "measure",
     "measure_vectors",
+    "score_band",
     "survival_indicators",
     "survival_weights",
     "survival_weights_given_tv",

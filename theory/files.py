@@ -37,3 +37,23 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         return Path(path)
+
+
+def check_writable(path: str | os.PathLike[str]) -> Path:
+    """``path`` expanded, if a file or folder can be put there: asked by trying, before the work begins.
+
+    Raises
+    ------
+    ValueError
+        It lies below a file or in a home that does not exist, or its folder takes no files.
+    """
+    target = expanded(path)
+    if target.parts[:1] and target.parts[0].startswith("~"):
+        raise ValueError(f"{str(path)!r} cannot be written: there is no home {target.parts[0]!r}")
+    above = next(folder for folder in target.absolute().parents if os.path.lexists(folder))
+    try:
+        with tempfile.TemporaryDirectory(dir=above, prefix=".partial-"):
+            pass
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be written: {error.strerror} ({above})") from None
+    return target

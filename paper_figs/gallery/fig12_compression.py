@@ -14,8 +14,7 @@ from paper_figs.judging import count_passed, untested
 from paper_figs.limits import over
 from paper_figs.measured import pruned, reference
 from paper_figs.style import COMPRESSION_COLOUR, letter, panels
-from real.structure.matrices import all_matrices
-from real.structure.recognise import anatomy
+from real.structure.weights import weights
 
 SPECS = {
     "attn:8": ("AttnDrop8", "8 attention sublayers dropped"),
@@ -52,7 +51,7 @@ def compute(context: Context) -> pd.DataFrame:
 
 def on_four_bit_grid(context: Context) -> bool:
     """Whether the dense weights take at most 16 values in every block, so that 4 bits cost nothing."""
-    weight = all_matrices(anatomy(context.lm.model))[0].view.float().flatten()
+    weight = next(iter(weights(context.lm.anatomy))).view.float().flatten()
     rows = weight[: len(weight) // BLOCK * BLOCK].reshape(-1, BLOCK)[:256]
     return bool(all(len(row.unique()) <= 16 for row in rows))
 

@@ -26,7 +26,6 @@ from real.pruning.variants import variant
 from real.tracing import trace_joint
 from real.tracing.free_running import free_runs
 from theory import (
-    kl_terms,
     survival_weights,
     tv_terms,
 )
@@ -119,7 +118,7 @@ def sequence_drift(context: Context, specs: list[str], level: float) -> pd.DataF
                     "divergence": (1 - survival.mean(0)).numpy(),
                     "shared_noise": (1 - scores.shared.cumsum(1).exp().mean(0)).numpy(),
                     "step_tv": scores.tv.mean(0).numpy(),
-                    "kl": kl_terms(scores.log_ratio).mean(0).numpy(),
+                    "kl": scores.kl.cumsum(1).mean(0).numpy(),
                     "samples": len(tv),
                     "prompts": len(chosen),
                 }

@@ -10,6 +10,7 @@ from paper_figs.context import Context
 from paper_figs.measured import pruned, texts
 from real.models.load import LanguageModel
 from real.pruning.variants import variant
+from real.tasks.drafted import Drafts
 from real.tasks.embed import cosine_scores, embed, ndcg_at_10, partner_ranks
 from real.tasks.evaluate import DENSE, answer, summarise, task_manager
 from real.text.texts import passages
@@ -32,9 +33,13 @@ def items(context: Context, spec: str) -> pd.DataFrame:
     profile, calibration = context.setup.profile, texts.calibration(context)
     digest = hashlib.sha256(repr((fingerprint(__name__), context.setup)).encode()).hexdigest()[:16]
     folder = context.folder.parent / "answers" / digest  # answers depend on the code that prunes, too
+    drafts: Drafts = {}
+    if spec != DENSE:  # kept, so this reads the dense texts
+        given = (GENERATION, task_manager(GENERATION), profile.items, BATCH, folder, calibration)
+        answer(context.lm, DENSE, *given, drafts)
     with variant(context.lm, pruned.resolve(context, spec), calibration) as model:
         tables = [
-            answer(model, spec, names, task_manager(names), limit, BATCH, folder, calibration)
+            answer(model, spec, names, task_manager(names), limit, BATCH, folder, calibration, drafts)
             for names, limit in ((CHOICE, profile.choice_items), (GENERATION, profile.items))
         ]
     return pd.concat(tables, ignore_index=True)

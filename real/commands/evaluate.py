@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from real.commands.options import Model, Tasks, Variants, check_variants
+from real.commands.options import Model, Parts, Tasks, Variants, check_variants, overrides
 from theory.terminal.options import Csv, Device, Dtype, Limit, names
+from theory.terminal.writing import check_outputs, write_table
 
 DEFAULT = "agreement,wikidata-choice,wikidata-answer,capitals-choice,capitals-answer,negation,copy-2,copy-8"
 
@@ -18,6 +19,7 @@ def evaluate(
     tasks: Tasks = DEFAULT,
     limit: Limit = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions at once.")] = 16,
+    parts: Parts = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
     allow_code: Annotated[
@@ -27,7 +29,8 @@ def evaluate(
 ) -> None:
     """Score tasks and count flips against the dense model. Run it again to go on after an interruption."""
     check_variants(specs)
-    wanted = names(tasks) or ()
+    check_outputs(csv_file)
+    wanted, named = names(tasks) or (), overrides(parts)
     import pandas as pd
 
     from real.commands.evaluate_output import summary_table
@@ -36,9 +39,8 @@ def evaluate(
     from real.tasks.evaluate import evaluate as tables
     from real.tasks.evaluate import summarise
     from theory.terminal.console import show
-    from theory.terminal.writing import write_table
 
-    lm = (load_encoder if model in ENCODERS else load)(model, device, dtype)
+    lm = load_encoder(model, device, dtype) if model in ENCODERS else load(model, device, dtype, named)
     found = pd.concat(
         tables(lm, specs, wanted, limit=limit, batch_size=batch_size, allow_code=allow_code),
         ignore_index=True,

@@ -7,7 +7,8 @@ from rich.table import Table
 
 
 def summary_table(summary: pd.DataFrame, title: str) -> Table:
-    table = Table("task", "spec", "score", "change", "right→wrong", "wrong→right", "same answer", title=title)
+    flips = ("right→wrong", "wrong→right", "McNemar p")
+    table = Table("task", "spec", "score", "change", *flips, "same answer", title=title)
     table.add_column("chance / no question")
     ordered = summary.sort_values("task", kind="stable")
     for row, chance, choice_only in zip(
@@ -24,6 +25,7 @@ def summary_table(summary: pd.DataFrame, title: str) -> Table:
             f"{row.change:+.2f} ({row.change_lower:+.2f}–{row.change_upper:+.2f})",
             str(row.right_to_wrong),
             str(row.wrong_to_right),
+            f"{row.mcnemar:.2g}",
             f"{row.agreement:.2f}",
             " / ".join(baselines),
         )

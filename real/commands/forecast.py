@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from real.commands.options import Model, Prompts, Variants, check_variants
+from real.commands.options import Model, Parts, Prompts, Variants, check_variants, overrides
+from real.engines.names import by_record
 from theory.terminal.console import say
 from theory.terminal.options import Csv, Device, Dtype, Json, Seed
+from theory.terminal.writing import check_outputs
+
+if TYPE_CHECKING:
+    from real.engines.mixed import Plan
 
 
 def forecast(
@@ -20,6 +25,7 @@ def forecast(
     samples: Annotated[int, typer.Option(min=1, help="Dense samples per prompt (K).")] = 1,
     temperature: Annotated[float, typer.Option(help="Of the texts; above 0.")] = 1.0,
     seed: Seed = 0,
+    parts: Parts = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
     json_file: Json = None,
@@ -32,15 +38,25 @@ def forecast(
 
     Prompts are the independent units: more prompts narrow the intervals, more samples per prompt hardly do.
     """
-    check_variants(specs)
+    check_outputs(json_file, csv_file, plot)
+    recorded, named = by_record([model, *specs]), overrides(parts)
+    if recorded and plot:
+        raise ValueError("--plot is for models that transformers run; of records, draw the --csv")
+    if not recorded:
+        check_variants(specs)
     from real.commands import forecast_output
+    from real.engines.mixed import Plan
     from real.forecast.text_drift import default_prompts, reference
     from real.forecast.text_drift import forecast as forecasts
     from real.models.load import load
     from real.text.files import read_prompts
 
     texts = read_prompts(prompts) if prompts else default_prompts()
-    lm = load(model, device, dtype)
+    if recorded:
+        plan = Plan(texts, tokens, samples, temperature, seed, device=device, dtype=dtype)
+        _forecast_records(model, specs, plan, json_file, csv_file)
+        return
+    lm = load(model, device, dtype, named)
     dense = reference(lm, texts, tokens, samples, temperature, seed)
     found = []
     for result in forecasts(lm, specs, dense):
@@ -53,3 +69,20 @@ def forecast(
         forecast_output.write_csv(csv_file, found)
     if plot:
         forecast_output.draw(plot, lm, found)
+
+
+def _forecast_records(
+    model: str, specs: list[str], plan: Plan, json_file: Path | None, csv_file: Path | None
+) -> None:
+    """Forecast from records; those that are not given are made."""
+    from real.commands import recorded_output
+    from real.engines.mixed import records
+    from real.forecast.recorded import forecast_records
+
+    dense, others = records(model, specs, plan)
+    found = [forecast_records(dense, other) for other in others]
+    recorded_output.show(found)
+    if json_file:
+        recorded_output.write_json(json_file, found)
+    if csv_file:
+        recorded_output.write_csv(csv_file, found)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from real.pruning.spec import names_checkpoint, parse_spec
+
+if TYPE_CHECKING:
+    from real.structure.anatomy import Overrides
 
 Model = Annotated[
     str, typer.Argument(help="smollm2-135m, gemma3-270m, a hub id or a local folder", show_default=False)
@@ -31,6 +34,12 @@ Variants = Annotated[
 ]
 Specs = Annotated[
     list[str], typer.Argument(help="pruning specs: attn:4, wanda:2:4, int8 ...", show_default=False)
+]
+Parts = Annotated[
+    str | None,
+    typer.Option(
+        help="Names of parts where they are not found: layers=model.layers,attention=mamba+self_attn,mlp=mlp."
+    ),
 ]
 DeviceMap = Annotated[str | None, typer.Option(help="'auto' spreads the layers over all devices.")]
 Calibration = Annotated[
@@ -59,6 +68,27 @@ def check_variants(variants: Sequence[str]) -> None:
     for variant in variants:
         if not names_checkpoint(variant):
             parse_spec(variant)
+
+
+def overrides(parts: str | None) -> Overrides:
+    """What ``--parts`` names, for :func:`real.load`.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is not of the form ``layers=…,attention=…+…,mlp=…+…``.
+    """
+    from real.structure.anatomy import Overrides
+
+    given: dict[str, tuple[str, ...]] = {}
+    for item in (parts or "").split(",") if parts is not None else ():
+        key, _, value = item.partition("=")
+        names = tuple(name.strip() for name in value.split("+"))
+        if key.strip() not in ("layers", "attention", "mlp") or not all(names) or key.strip() in given:
+            raise typer.BadParameter(f"--parts: {item!r} is none of layers=NAME, attention=NAME, mlp=NAME")
+        given[key.strip()] = names
+    layers = "+".join(given["layers"]) if "layers" in given else None
+    return Overrides(layers, given.get("attention"), given.get("mlp"))
 
 
 def place(device: str, device_map: str | None) -> str:

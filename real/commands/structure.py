@@ -7,21 +7,27 @@ from typing import Annotated
 
 import typer
 
-from real.commands.options import Calibration, DeviceMap, Model, Spec, place
+from real.commands.options import Calibration, DeviceMap, Model, Parts, Spec, overrides, place
 from real.pruning.spec import parse_spec
 from theory.terminal.console import say, show
 from theory.terminal.options import Device, Dtype, Seed
 
 
 def anatomy(
-    model: Model, device: Device = "cpu", device_map: DeviceMap = None, dtype: Dtype = "float32"
+    model: Model,
+    parts: Parts = None,
+    device: Device = "cpu",
+    device_map: DeviceMap = None,
+    dtype: Dtype = "float32",
 ) -> None:
     """Show the layers, sublayers, residual points, final norm and head that were found in a model."""
-    from real.commands.structure_output import head_sentence, layer_table
+    named = overrides(parts)
+    from real.commands.structure_output import head_sentence, layer_table, reasons
     from real.models.load import load
 
-    found = load(model, place(device, device_map), dtype).anatomy
-    show(layer_table(found), head_sentence(found))
+    found = load(model, place(device, device_map), dtype, named).anatomy
+    found.need_layers()
+    show(layer_table(found), head_sentence(found), *reasons(found))
 
 
 def prune(
@@ -30,6 +36,7 @@ def prune(
     out: Annotated[Path, typer.Option(file_okay=False, help="New folder for the pruned model.")],
     calibration: Calibration = None,
     seed: Seed = 0,
+    parts: Parts = None,
     device: Device = "cpu",
     device_map: DeviceMap = None,
     dtype: Dtype = "float32",
@@ -38,7 +45,7 @@ def prune(
 
     The seed chooses the shipped calibration text and what ``random`` drops.
     """
-    parsed = parse_spec(spec)
+    parsed, named = parse_spec(spec), overrides(parts)
     from real.commands.structure_output import fact
     from real.models.load import load
     from real.models.save import check_folder, save
@@ -46,7 +53,7 @@ def prune(
     from real.text.files import read_lines
 
     check_folder(out)
-    lm = load(model, place(device, device_map), dtype)
+    lm = load(model, place(device, device_map), dtype, named)
     texts = None if calibration is None else read_lines(calibration)
     smaller = prune_copy(lm, parsed, texts, seed)
     folder = save(smaller, out)

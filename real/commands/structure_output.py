@@ -11,7 +11,8 @@ from real.structure.anatomy import Anatomy
 
 def fact(fact: dict[str, Any]) -> str:
     if "sparsity" in fact:
-        return f"{fact['step']} zeroed {fact['sparsity']:.1%}"
+        left = f", {fact['left_share']:.1%} of the layers' weights left as they are" if "left" in fact else ""
+        return f"{fact['step']} zeroed {fact['sparsity']:.1%}{left}"
     return (
         f"{fact['step']} dropped {' '.join(fact['dropped']) or 'nothing'}"
         if "dropped" in fact
@@ -34,11 +35,20 @@ def layer_table(found: Anatomy) -> Table:
     return table
 
 
+def reasons(found: Anatomy) -> list[str]:
+    """Why parts are missing, each reason once."""
+    missing = [layer.why for layer in found.layers if layer.why]
+    if found.head is not None and found.head.no_lens:
+        missing.append(found.head.no_lens)
+    return list(dict.fromkeys(missing))
+
+
 def head_sentence(found: Anatomy) -> str:
     if found.head is None:
-        return "no language-model head (an encoder)"
+        return found.no_head or "no language-model head (an encoder)"
     names = {module: name for name, module in found.model.named_modules()}
     norm = " then ".join(names[module] for module in found.final_norm) or "nothing"
     tied = "tied to" if found.head.tied else "apart from"
-    head = names[found.head.output_embedding]
+    embedding = found.head.output_embedding
+    head = "the model's own" if embedding is None else names[embedding]
     return f"final norm: {norm}; head: {head}, {found.head.vocabulary} logits, {tied} the input embedding"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from real.commands.options import Calibration, DeviceMap, Model, place
+from real.commands.options import Calibration, DeviceMap, Model, Parts, overrides, place
 from real.pruning.spec import parse_spec
 from theory.terminal.console import say, show
 from theory.terminal.options import Device, Dtype, Seed
@@ -25,20 +25,21 @@ def trace(
     temperature: Annotated[float, typer.Option(help="Of the softmax; above 0.")] = 1.0,
     final_norm: Annotated[bool, typer.Option(help="Lens with the final norm.")] = True,
     seed: Seed = 0,
+    parts: Parts = None,
     device: Device = "cpu",
     device_map: DeviceMap = None,
     dtype: Dtype = "float32",
 ) -> None:
     """Measure drift at every position of a text, teacher-forced; a row per sublayer and position."""
     check_table_path(out)
-    parsed = None if spec is None else parse_spec(spec)
+    parsed, named = None if spec is None else parse_spec(spec), overrides(parts)
     import pandas as pd
 
     from real.commands.trace_output import drift_frame, sublayer_frames, summary_table, text_tokens
     from real.models.load import load
     from real.tracing import trace_joint
 
-    lm = load(model, place(device, device_map), dtype)
+    lm = load(model, place(device, device_map), dtype, named)
     ids = text_tokens(lm, text, tokens, seed)
     if parsed is None:
         frames = sublayer_frames(lm, ids, temperature, final_norm)

@@ -18,6 +18,8 @@ from theory.terminal.console import track
 
 
 def text_tokens(lm: LanguageModel, text: Path | None, count: int, seed: int) -> Tensor:
+    if count > lm.context_length:
+        raise ValueError(f"--tokens {count} exceeds the context of {lm.name} ({lm.context_length} tokens)")
     lines = passages("perplexity") if text is None else read_lines(text)
     return calibration_tokens(lm.tokenizer, 1, count, seed, texts=lines)
 

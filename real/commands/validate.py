@@ -10,6 +10,7 @@ import typer
 from real.commands.options import Model, Prompts, Specs, Tasks
 from real.pruning.spec import parse_spec
 from theory.terminal.options import Limit, Seed, names
+from theory.terminal.writing import check_outputs, write_json
 
 PROVENANCE = ("name", "weights", "dtype", "torch", "transformers")
 DEFAULT = (
@@ -37,6 +38,7 @@ def validate(
     """
     for spec in specs:
         parse_spec(spec)
+    check_outputs(out)
     wanted = names(tasks) or ()
     from real.commands.validate_output import comparison_table, rounded
     from real.forecast.text_drift import default_prompts
@@ -45,7 +47,6 @@ def validate(
     from real.models.load import load
     from real.text.files import read_prompts
     from theory.terminal.console import show
-    from theory.terminal.writing import write_json
 
     texts = read_prompts(prompts) if prompts else default_prompts(count)
     plan = Plan(tuple(specs), tuple(texts), wanted, tokens, samples, limit, seed)

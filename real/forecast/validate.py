@@ -11,11 +11,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from real.cache import cache_folder
+from real.cache import cache_folder, content_key, read_record, write_record
 from real.forecast.answers import AnswerReference, answer_forecast, answer_reference
 from real.forecast.coupled import Coupling, identical_prefix
 from real.forecast.stepwise import DensePass, dense_pass
@@ -33,17 +33,20 @@ from real.forecast.text_drift import LEVEL, DenseReference, Forecast, by_prompt,
 from real.forecast.text_drift import summarise as summarise_forecast
 from real.forecast.verdict import verdicts
 from real.models.load import LanguageModel
+from real.pruning.spec import names_checkpoint
 from real.pruning.variants import variant
 from real.tasks import task
+from real.tasks.drafted import Drafts
 from real.tasks.evaluate import DENSE, answer, summarise, task_manager
 from real.text.sample import sample
 from theory import Band
-from theory.files import atomic_path
+from theory.fingerprint import fingerprint
 from theory.sequences.betting import betting_band
 from theory.terminal.console import say, track
 
 _SCORES = ("score", "lower", "upper", "change", "change_lower", "change_upper")
 _ROUNDING = 1e-9
+_PRUNED = "pruned"  # name of the other model in a table of answers, be it the dense one again
 _ANSWER_TOKENS = 8  # of the total variation that is compared with the loss of short answers
 
 
@@ -75,6 +78,7 @@ class _Dense:
 
     lm: LanguageModel
     plan: Plan
+    drafts: Drafts = field(default_factory=dict)
 
     @cached_property
     def reference(self) -> DenseReference:
@@ -101,7 +105,7 @@ class _Dense:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        return _table(self.lm, DENSE, self.plan)
+        return _table(self.lm, DENSE, self.plan, DENSE, self.drafts)
 
 
 def validate(lm: LanguageModel, plan: Plan, folder: Path | None = None) -> list[dict[str, Any]]:
@@ -115,12 +119,13 @@ def validate(lm: LanguageModel, plan: Plan, folder: Path | None = None) -> list[
     folder = (folder or cache_folder() / "validation") / _key(lm, plan)
     dense, records = _Dense(lm, plan), []
     for spec in track(plan.specs, "validating"):
-        known = folder / f"{hashlib.sha256(spec.encode()).hexdigest()[:16]}.json"
-        if not known.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            with atomic_path(known) as partial:
-                partial.write_text(json.dumps(_compare(lm, spec, dense)))
-        records.append(json.loads(known.read_text()))
+        known = folder / f"{content_key(spec)}.json"
+        # What lies in another checkpoint's folder may change; its answers are kept by content.
+        record = None if names_checkpoint(spec) else read_record(known)
+        if record is None:
+            record = json.loads(json.dumps(_compare(lm, spec, dense)))
+            write_record(known, record)
+        records.append(record)
         say(f"{spec}: {records[-1]['kl_per_token']['mean']:.3f} nats per token forecast and checked")
     return records
 
@@ -148,15 +153,18 @@ def rank_correlation(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _key(lm: LanguageModel, plan: Plan) -> str:
-    """Another model, library or plan (specs apart) is another folder."""
+    """Another content, library, device, code or plan (specs apart) is another folder."""
     settings = {key: value for key, value in asdict(plan).items() if key != "specs"}
-    origin = json.dumps([lm.name, lm.provenance, settings], sort_keys=True, default=str)
-    return f"{Path(lm.name).name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
+    libraries = {name: version(name) for name in ("torch", "transformers", "lm-eval", "tokenizers")}
+    code = fingerprint("real.forecast.validate")
+    return content_key([lm.content, settings, libraries, lm.device.type, code])
 
 
-def _table(lm: LanguageModel, spec: str, plan: Plan) -> pd.DataFrame:
+def _table(lm: LanguageModel, spec: str, plan: Plan, name: str, drafts: Drafts) -> pd.DataFrame:
+    """Answers of one model; ``name`` tells them from others, of the dense model compared with itself too."""
     folder = cache_folder() / "answers"
-    return answer(lm, spec, plan.tasks, task_manager(plan.tasks), plan.limit, 16, folder)
+    table = answer(lm, spec, plan.tasks, task_manager(plan.tasks), plan.limit, 16, folder, None, drafts)
+    return table.assign(spec=name)
 
 
 def _compare(lm: LanguageModel, spec: str, dense: _Dense) -> dict[str, Any]:
@@ -166,9 +174,11 @@ def _compare(lm: LanguageModel, spec: str, dense: _Dense) -> dict[str, Any]:
         greedy = identical_prefix(other, dense.reference.greedy, "greedy")
         survival = _survival(forecast.survival, dense.unseen, other, "maximal", dense.plan.seed)
         shared = _survival(forecast.shared_noise, dense.unseen, other, "shared noise", dense.plan.seed)
-        items = pd.concat([dense.table, _table(other, spec, dense.plan)], ignore_index=True)
+        items = pd.concat(
+            [dense.table, _table(other, spec, dense.plan, _PRUNED, dense.drafts)], ignore_index=True
+        )
         written = {one.name: _written(lm, one, other) for one in dense.answers}
-    rows = summarise(items).set_index(["spec", "task"]).loc[spec]
+    rows = summarise(items).set_index(["spec", "task"]).loc[_PRUNED]
     tasks = [_task(name, rows.loc[name].to_dict(), items, written.get(name)) for name in dense.plan.tasks]
     return {
         "spec": spec,

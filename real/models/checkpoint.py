@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from theory.terminal.console import say
@@ -38,6 +38,13 @@ def read_tokenizer(place: str, name: str) -> PreTrainedTokenizerBase:
             )
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(place, **_SAFE)
     return tokenizer
+
+
+def stored_dtype(place: str) -> str | None:
+    """Type of the weights by the configuration that lies beside them, for example ``"bfloat16"``."""
+    facts, _ = PretrainedConfig.get_config_dict(place)
+    dtype = facts.get("dtype") or facts.get("torch_dtype")
+    return None if dtype is None else str(dtype).removeprefix("torch.")
 
 
 def _tokenizer_files(folder: Path) -> list[Path]:

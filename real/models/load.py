@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from real.models.checkpoint import ModelUnavailableError, read_model, read_tokenizer
+from real.models.checkpoint import ModelUnavailableError, read_model, read_tokenizer, stored_dtype
 from real.models.checks import Checks, check
 from real.models.content import content
 from real.models.convert import PROVENANCE, registry_folder
@@ -132,7 +132,8 @@ def _read(
     if device != AUTO:
         model.to(device)  # type: ignore[arg-type]
     versions = {"torch": version("torch"), "transformers": version("transformers")}
-    return model, tokenizer, facts | {"dtype": dtype, "device": device} | versions
+    types = {"dtype": dtype, "stored dtype": stored_dtype(place), "device": device}
+    return model, tokenizer, facts | types | versions
 
 
 def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str, Any]]:

@@ -9,9 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from transformers import GenerationMixin
 
 from real.models.load import LanguageModel
-from theory.files import atomic_path
+from real.models.settings import neutral_settings
+from real.structure.probe import FAILURES, probe_tokens, record, second_probe
+from theory.files import atomic_path, check_writable
+from theory.terminal.console import say
+
+# Allowance, in units of the largest output's rounding, when a saved model is compared with memory.
+ROUNDING = 64
 
 
 class SaveError(ValueError):
@@ -24,20 +32,53 @@ def save(lm: LanguageModel, folder: str | os.PathLike[str]) -> Path:
     Raises
     ------
     SaveError
-        ``folder`` exists and is not empty, or the model's configuration cannot describe its structure.
+        ``folder`` exists and is not empty, the model's configuration cannot describe its structure, or what
+        was written loads as another model than the one in memory.
     """
     target = check_folder(folder)
     _check_describable(lm)
     with atomic_path(target) as partial:
-        lm.model.save_pretrained(partial)
+        _write_model(lm, partial)
         lm.tokenizer.save_pretrained(partial)
         (partial / "README.md").write_text(model_card(lm), encoding="utf-8")
+        _check_reloaded(lm, partial)
     return target
+
+
+def _write_model(lm: LanguageModel, folder: Path) -> None:
+    """Weights in the type in which the checkpoint stores them, where that loses nothing; else as they are."""
+    stored = getattr(torch, str(lm.provenance.get("stored dtype")), lm.model.dtype)
+    weights = lm.model.state_dict()
+    small = _cast(weights, stored)
+    exact = all(torch.equal(small[name].to(tensor.dtype), tensor) for name, tensor in weights.items())
+    try:
+        lm.model.save_pretrained(folder, state_dict=small if exact else weights)
+    except SafetensorError as error:  # how a full disk is said
+        raise SaveError(f"the model cannot be written: {error}") from error
+    if not exact:
+        types = str(lm.model.dtype)[6:], str(stored)[6:]
+        say(f"saved in {types[0]}: in {types[1]}, as they came, the new weights would be rounded")
+    elif stored != lm.model.dtype:
+        config = folder / "config.json"
+        facts = json.loads(config.read_text("utf-8")) | {"dtype": str(stored)[6:]}
+        config.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _cast(weights: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """The same tensors in another floating type; what shares memory (tied embeddings) still does."""
+    made: dict[tuple[int, torch.Size], torch.Tensor] = {}
+    for tensor in weights.values():
+        if tensor.is_floating_point():
+            made.setdefault((tensor.data_ptr(), tensor.shape), tensor.to(dtype))
+    return {name: made.get((tensor.data_ptr(), tensor.shape), tensor) for name, tensor in weights.items()}
 
 
 def check_folder(folder: str | os.PathLike[str]) -> Path:
     """The folder as a path, if a model can be written there."""
-    target = Path(folder).expanduser()
+    target = check_writable(folder)
+    if target.is_symlink() or os.path.ismount(target):
+        kind = "link" if target.is_symlink() else "mount point"
+        raise SaveError(f"folder {str(target)!r} is a {kind}, which a folder cannot replace; give a new one")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise SaveError(f"folder {str(target)!r} exists already and is not empty; give a new one")
     return target
@@ -56,6 +97,67 @@ def _check_describable(lm: LanguageModel) -> None:
             f"{type(lm.model).__name__}: its configuration cannot describe the pruned structure "
             f"({odd[0]} does not fit), so from_pretrained could not load it"
         )
+
+
+def _check_reloaded(lm: LanguageModel, folder: Path) -> None:
+    """Load what was written and compare it with the model in memory: logits, and text written with a cache.
+
+    Some models scale by the number of a layer, or choose the kind of its cache by it; without one of their
+    layers they are others once they are loaded.
+    """
+    name, kind = type(lm.model).__name__, type(lm.model)
+    try:
+        again = kind.from_pretrained(
+            folder,
+            dtype=lm.model.dtype,
+            use_safetensors=True,
+            attn_implementation=lm.model.config._attn_implementation,
+            device_map=getattr(lm.model, "hf_device_map", None),
+        )
+        again.train(False)
+        if not hasattr(lm.model, "hf_device_map"):
+            again.to(lm.device)  # type: ignore[arg-type]
+        pairs = zip(_shown(lm.model), _shown(again), strict=True)
+        different = [what for (what, one), (_, other) in pairs if not _close(one, other)]
+    except (OSError, *FAILURES) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise SaveError(f"{name}: the pruned model cannot be loaded again ({reason})") from error
+    if different:
+        raise SaveError(
+            f"{name}: loaded again, the pruned model gives other {different[0]} than in memory; its layers "
+            "depend on their number, so the saved one would be another model"
+        )
+
+
+def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Equal up to rounding: weights that lie elsewhere in memory are multiplied in another order."""
+    allowance = ROUNDING * torch.finfo(one.dtype).eps * float(one.abs().max())
+    return one.shape == other.shape and float((one - other).abs().max()) <= allowance
+
+
+def _shown(model: Any) -> list[tuple[str, torch.Tensor]]:
+    """What two equal models share: outputs on both probes, and a few tokens written with a cache."""
+    probes = [probe_tokens(model), second_probe(model)]
+    outputs = [record(model, tokens)[-1].output for tokens in probes]
+    shown = [("logits", output) for output in outputs if output is not None]
+    if isinstance(model, GenerationMixin):
+        shown.append(("text", written(model, probes[0]).float()))
+    return shown
+
+
+def written(model: Any, tokens: torch.Tensor, new_tokens: int = 4, use_cache: bool = True) -> torch.Tensor:
+    """Greedy continuation of ``tokens`` ``(1, T)``: ids ``(1, T + n)``."""
+    with neutral_settings(model):
+        text: torch.Tensor = model.generate(
+            tokens,
+            attention_mask=torch.ones_like(tokens),
+            max_new_tokens=new_tokens,
+            do_sample=False,
+            use_cache=use_cache,
+            pad_token_id=0,
+            eos_token_id=None,
+        )
+    return text
 
 
 def model_card(lm: LanguageModel) -> str:
@@ -88,7 +190,7 @@ tokenizer = AutoTokenizer.from_pretrained("this-folder")
 {steps}
 
 Seed: {pruning.get("seed", "none")}. Dropped sublayers have an output projection of zeros, dropped blocks are
-removed, zeroed and rounded weights are stored in the model's dtype: only removed blocks make it smaller.
+removed, zeroed and rounded weights are stored like the others: only removed blocks make it smaller.
 
 ## From
 
@@ -110,7 +212,9 @@ def _step(fact: dict[str, Any]) -> str:
     if fact.get("dropped"):
         line += f" dropped {', '.join(fact['dropped'])}"
     if "sparsity" in fact:
-        line += f" left {fact['sparsity']:.1%} of the weights inside the layers at zero"
+        line += f" left {fact['sparsity']:.1%} of the pruned weights at zero"
+    if "left" in fact:
+        line += f"; {fact['left_share']:.1%} of the weights inside the layers were not touched"
     if "calibration" in fact:
         rows, length = fact["calibration_tokens"]
         line += f"; calibration: {fact['calibration']}, {rows} x {length} tokens"

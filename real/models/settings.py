@@ -17,14 +17,21 @@ _KEPT = ("bos_token_id", "eos_token_id", "pad_token_id")  # where text begins, e
 
 
 @contextmanager
-def neutral_settings(model: PreTrainedModel) -> Iterator[None]:
-    """Inside, ``model.generate`` knows no settings but the caller's and the ids of special tokens."""
+def neutral_settings(model: PreTrainedModel, cached: bool = True) -> Iterator[None]:
+    """Inside, ``model.generate`` knows no settings but the caller's and the ids of special tokens.
+
+    Without ``cached`` it keeps nothing from step to step, whatever the caller says.
+    """
     before: Any = model.generation_config
+    own: Any = model.generate
     kept = {name: getattr(before, name, None) for name in _KEPT}
     model.generation_config = GenerationConfig(**kept)  # type: ignore[no-untyped-call]
+    if not cached:
+        vars(model)["generate"] = lambda *args, **named: own(*args, **named | {"use_cache": False})
     try:
         yield
     finally:
+        vars(model).pop("generate", None)
         model.generation_config = before
 
 

@@ -16,9 +16,10 @@ from real.pruning.calibration import Calibration, calibration_rows
 from real.pruning.choose import Done, Memory, choose_sublayers
 from real.pruning.sparsify import Keep, quantise, sparsify
 from real.pruning.spec import Drop, Quantise, Spec, parse_spec
-from real.structure.drop import drop_for_good, dropped, products_skipped
+from real.structure.drop import dropped, products_skipped
 from real.structure.part import Part
 from real.structure.recognise import examine
+from real.structure.removal import check_for_good, drop_for_good, probe_logits
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def _apply(
     parts: list[Part] = []
     facts: list[dict[str, Any]] = []
     found, done = lm.anatomy, Done()
+    gone = stack.enter_context(ExitStack())
     for step in spec.steps:
         tokens = calibration_rows(lm, calibration, step, seed)
         fact: dict[str, Any] = {"step": str(step)}
@@ -135,7 +137,7 @@ def _apply(
             fact["calibration_tokens"] = list(tokens.shape)
         if isinstance(step, Drop):
             chosen = choose_sublayers(lm, step, tokens, seed, tuple(parts), memory, done)
-            stack.enter_context(dropped(found, chosen.parts))
+            gone.enter_context(dropped(found, chosen.parts))
             parts += chosen.parts
             fact["dropped"] = [str(part) for part in chosen.parts]
         elif isinstance(step, Quantise):
@@ -145,4 +147,9 @@ def _apply(
         if not isinstance(step, Drop):
             done = done.and_weights(step, tokens, parts)
         facts.append(fact)
+    if parts:
+        expected = probe_logits(found)
+        gone.close()
+        check_for_good(found, parts, expected)
+        stack.enter_context(dropped(found, parts, verify=False))
     return Applied(spec, tuple(parts), tuple(facts))

@@ -14,8 +14,9 @@ from real.pruning.sparsegpt import DAMPING, Hessian, inverse_factor, solve
 from real.pruning.spec import Quantise, Sparsify
 from real.pruning.wanda import InputNorms, wanda_mask
 from real.structure.anatomy import Anatomy
-from real.structure.matrices import Matrix, all_matrices, experts_one_by_one, layer_matrices
+from real.structure.matrices import Matrix, experts_one_by_one
 from real.structure.walk import InputStatistics, Walk
+from real.structure.weights import Weights, weights
 from theory.terminal.console import say, track
 
 Keep = Callable[[Tensor], None]
@@ -24,20 +25,22 @@ Keep = Callable[[Tensor], None]
 @torch.no_grad()
 def quantise(anatomy: Anatomy, step: Quantise, keep: Keep) -> dict[str, Any]:
     """Round every matrix; ``keep`` sees each parameter before it changes. Returns facts for the record."""
-    for matrix in track(all_matrices(anatomy), str(step)):
+    found = weights(anatomy)
+    for matrix in track(list(found), str(step)):
         keep(matrix.parameter)
         matrix.view.copy_(round_to_nearest(matrix.view, step.bits))
-    return {}
+    return _left(found)
 
 
 @torch.no_grad()
 def sparsify(anatomy: Anatomy, step: Sparsify, tokens: Tensor | None, keep: Keep) -> dict[str, Any]:
     """Zero weights of every matrix; ``tokens`` (N, T) calibrate Wanda and SparseGPT.
 
-    Returns facts for the record: achieved sparsity, matrices that no calibration token reached, and for
-    SparseGPT the largest damping that a Hessian needed.
+    Returns facts for the record: sparsity of these matrices as measured afterwards, what was left as it is,
+    matrices that no calibration token reached, and for SparseGPT the largest damping that a Hessian needed.
     """
-    matrices = all_matrices(anatomy)
+    found = weights(anatomy)
+    matrices = list(found)
     _check_pattern(matrices, step)
     facts: dict[str, Any] = {}
     if step.method == "magnitude":
@@ -46,9 +49,19 @@ def sparsify(anatomy: Anatomy, step: Sparsify, tokens: Tensor | None, keep: Keep
             matrix.view.masked_fill_(magnitude_mask(matrix.view, step.pattern), 0)
     else:
         assert tokens is not None
-        facts = _calibrated(anatomy, step, tokens, keep)
+        facts = _calibrated(anatomy, found, step, tokens, keep)
     zeros = sum(int((matrix.view == 0).sum()) for matrix in matrices)
-    return facts | {"sparsity": zeros / sum(matrix.view.numel() for matrix in matrices)}
+    total = sum(matrix.view.numel() for matrix in matrices)
+    return facts | _left(found) | {"sparsity": zeros / total if total else 0.0}
+
+
+def _left(found: Weights) -> dict[str, Any]:
+    """Weights inside the layers that were not touched: routers, convolutions, what multiplies nothing."""
+    if not found.left:
+        return {}
+    pruned = sum(matrix.view.numel() for matrix in found)
+    left = sum(found.left.values())
+    return {"left": found.left, "left_share": left / (left + pruned)}
 
 
 def _check_pattern(matrices: list[Matrix], step: Sparsify) -> None:
@@ -61,13 +74,15 @@ def _check_pattern(matrices: list[Matrix], step: Sparsify) -> None:
         )
 
 
-def _calibrated(anatomy: Anatomy, step: Sparsify, tokens: Tensor, keep: Keep) -> dict[str, Any]:
+def _calibrated(
+    anatomy: Anatomy, found: Weights, step: Sparsify, tokens: Tensor, keep: Keep
+) -> dict[str, Any]:
     unseen: list[str] = []
     dampings: dict[str, float] = {}
     with experts_one_by_one(anatomy.model):
         walk = Walk(anatomy, tokens)
         for layer in track(walk.layers(), str(step), total=len(anatomy.layers)):
-            matrices = layer_matrices(layer)
+            matrices = list(found.matrices[layer.index])
             for matrix in matrices:
                 keep(matrix.parameter)
             if step.method == "wanda":

@@ -32,11 +32,16 @@ class Residual(Enum):
     SEQUENTIAL = "sequential"  # m = x + attn(x), y = m + mlp(m); norms before or inside the sublayers
     PARALLEL = "parallel"  # y = x + attn(x) + mlp(x)
     POST_NORM = "post-norm"  # m = norm(x + attn(x)), y = norm(m + mlp(m))
+    SCALED = "scaled"  # m = a ∘ x + attn(x), y = b ∘ m + mlp(m): fixed scales (and shifts) of every feature
 
 
 @dataclass(frozen=True)
 class Sublayer:
-    """An attention or MLP sublayer; ``writers`` are the only modules through which it reaches the stream."""
+    """An attention or MLP sublayer.
+
+    ``writers`` (modules) and ``biases`` (vectors that a containing module adds) are all through which it
+    reaches the stream.
+    """
 
     kind: Kind
     layer: int
@@ -44,6 +49,7 @@ class Sublayer:
     writers: tuple[nn.Module, ...]
     names: tuple[str, ...]
     stream_norm: nn.Module | None = None  # applied to stream + contribution (post-norm layers only)
+    biases: tuple[nn.Parameter, ...] = ()
 
     @property
     def part(self) -> Part:
@@ -91,7 +97,7 @@ class Overrides:
     """
 
     layers: str | None = None
-    attention: str | None = None
+    attention: tuple[str, ...] | None = None
     mlp: tuple[str, ...] | None = None
 
 

@@ -1,4 +1,4 @@
-"""Drop sublayers and blocks: in memory by hooks, for good by zeroed output projections or removed layers.
+"""Drop sublayers and blocks in memory, by hooks; :mod:`real.structure.removal` drops for good.
 
 A dropped sublayer still runs; only what it adds to the residual stream is zero. Attention must: its key-value
 cache is the clock by which a model counts positions (layer 0's above all, and in caches of several kinds the
@@ -11,7 +11,7 @@ a model is as slow as the dense one; blocks that are removed for good save time.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, cast
 
@@ -25,6 +25,8 @@ from real.structure.probe import (
     first_tensor,
     forwards_replaced,
     hooks,
+    no_cache,
+    parameters_zeroed,
     probe_tokens,
     record,
     replace_first_tensor,
@@ -47,7 +49,7 @@ def dropped(anatomy: Anatomy, parts: Collection[Part], verify: bool = True) -> I
     DropError
         Found by running the model once on a few tokens: a part still contributes.
     """
-    with hooks(_handles(anatomy, parts)):
+    with hooks(_handles(anatomy, parts)), parameters_zeroed(_biases(anatomy, parts)):
         if verify and parts:
             check_dropped(anatomy, parts)
         yield
@@ -64,20 +66,54 @@ def _handles(anatomy: Anatomy, parts: Collection[Part]) -> list[Any]:
     return handles
 
 
+def _biases(anatomy: Anatomy, parts: Collection[Part]) -> list[nn.Parameter]:
+    dropped_sublayers = [anatomy.sublayer(p.kind, p.layer) for p in parts if p.kind != "block"]
+    return [bias for sublayer in dropped_sublayers for bias in sublayer.biases]
+
+
 @contextmanager
 def products_skipped(anatomy: Anatomy, parts: Collection[Part]) -> Iterator[None]:
-    """Inside, the linear maps of dropped ``parts`` give zeros without multiplying; no logit changes."""
+    """Inside, the linear maps of dropped ``parts`` give zeros without multiplying; no logit changes.
+
+    Where a layer beside them needs what those maps give (shared keys and values), nothing is skipped.
+    """
+    with ExitStack() as stack:
+        expected = record(anatomy.model, probe_tokens(anatomy.model))[-1].output if parts else None
+        stack.enter_context(forwards_replaced(_zero_maps(anatomy, parts)))
+        if parts:
+            found = record(anatomy.model, probe_tokens(anatomy.model))[-1].output
+            if expected is None or found is None or not same(expected, found):
+                stack.close()
+        yield
+
+
+def _zero_maps(anatomy: Anatomy, parts: Collection[Part]) -> dict[nn.Module, Callable[..., Any]]:
+    """Replacements for the forwards of linear maps; some routers are a kind of one and give more."""
+    plain = _plain_maps(anatomy.model)
     zeros: dict[nn.Module, Callable[..., Any]] = {}
     for part in parts:
         layer = anatomy.layers[part.layer]
         sublayers = layer.sublayers if part.kind == "block" else [anatomy.sublayer(part.kind, part.layer)]
         for module in (m for sublayer in sublayers for top in sublayer.modules for m in top.modules()):
             # Where accelerate has wrapped forward, the wrapper stays: it also moves tensors between devices.
-            if isinstance(module, nn.Linear | Conv1D) and "forward" not in module.__dict__:
+            if module in plain and "forward" not in module.__dict__:
                 width = module.out_features if isinstance(module, nn.Linear) else module.nf
                 zeros[module] = partial(_zeros, cast("int", width))
-    with forwards_replaced(zeros):
-        yield
+    return zeros
+
+
+def _plain_maps(model: nn.Module) -> set[nn.Module]:
+    """Linear maps that give one tensor, as the model calls them."""
+    plain: set[nn.Module] = set()
+
+    def look(module: nn.Module, args: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            plain.add(module)
+
+    maps = [module for module in model.modules() if isinstance(module, nn.Linear | Conv1D)]
+    with hooks([module.register_forward_hook(look) for module in maps]), torch.no_grad():
+        model(input_ids=probe_tokens(model), **no_cache(model))
+    return plain
 
 
 def _zeros(features: int, inputs: torch.Tensor) -> torch.Tensor:
@@ -105,72 +141,24 @@ def _skip(layer: nn.Module) -> list[Any]:
 
 def check_dropped(anatomy: Anatomy, parts: Collection[Part]) -> None:
     """Raise :class:`DropError` unless each part's contribution to the residual stream is exactly zero."""
-    tokens = probe_tokens(anatomy.model)
-    seen = stream(anatomy, tokens)
-    left: list[Part] = []
-    pairs = {Part(p.sublayer.layer, p.sublayer.kind): p for p in seen.pairs}
-    for part in parts:
-        if part.kind == "block":
-            before, after = seen.inputs[part.layer], seen.inputs[part.layer + 1]
-        else:
-            before, after = pairs[part].dropped, pairs[part].dense
-        if not same(seen.points[before], seen.points[after]):
-            left.append(part)
+    left = [part for part in parts if part.kind == "block" and not _passes_on(anatomy, part)]
+    sublayers = [part for part in parts if part.kind != "block"]
+    if sublayers:
+        seen = stream(anatomy, probe_tokens(anatomy.model))
+        pairs = {
+            pair.sublayer.part: (seen.points[pair.dropped], seen.points[pair.dense]) for pair in seen.pairs
+        }
+        left += [part for part in sublayers if not same(*pairs[part])]
     if left:
+        listed = ", ".join(str(part) for part in parts if part in left)
         raise DropError(
-            f"could not drop {', '.join(map(str, left))} of {type(anatomy.model).__name__}: "
+            f"could not drop {listed} of {type(anatomy.model).__name__}: "
             "it still contributes to the residual stream"
         )
 
 
-@torch.no_grad()
-def drop_for_good(anatomy: Anatomy, parts: Collection[Part]) -> None:
-    """Zero the writers of dropped sublayers and remove dropped blocks; the model stays an ordinary one.
-
-    ``anatomy`` describes the model before; examine it afresh where blocks are gone.
-
-    Raises
-    ------
-    DropError
-        The logits differ from those of the same drop by hooks.
-    """
-    model, tokens = anatomy.model, probe_tokens(anatomy.model)
-    with dropped(anatomy, parts):
-        expected = record(model, tokens)[-1].output
-    blocks = {part.layer for part in parts if part.kind == "block"}
-    for part in parts:
-        if part.kind != "block":
-            for writer in anatomy.sublayer(part.kind, part.layer).writers:
-                for parameter in writer.parameters(recurse=False):
-                    parameter.zero_()
-    if blocks:
-        remove_layers(anatomy, blocks)
-    found = record(model, tokens)[-1].output
-    if expected is None or found is None or not same(expected, found):
-        raise DropError(
-            f"{type(model).__name__}: the model pruned for good differs from the one pruned by hooks"
-        )
-
-
-def remove_layers(anatomy: Anatomy, indices: Collection[int]) -> None:
-    """Take whole layers out: shorter list, ``layer_idx`` renumbered, per-layer settings of the config cut.
-
-    ``anatomy`` describes the model before; examine it afresh afterwards.
-    """
-    model = anatomy.model
-    kept = [layer for layer in anatomy.layers if layer.index not in indices]
-    if not kept:
-        raise ValueError(f"block: all {len(anatomy.layers)} layers would be removed; at least one must stay")
-    parent_name, _, list_name = anatomy.layers[0].name.rpartition(".")[0].rpartition(".")
-    parent = model.get_submodule(parent_name)
-    setattr(parent, list_name, nn.ModuleList(layer.module for layer in kept))
-    for new, layer in enumerate(kept):
-        for module in layer.module.modules():
-            if isinstance(getattr(module, "layer_idx", None), int):
-                module.layer_idx = new  # type: ignore[assignment]
-    config = model.config.get_text_config()  # type: ignore[union-attr,operator]
-    count = len(anatomy.layers)
-    for name, value in list(vars(config).items()):
-        if isinstance(value, list) and len(value) == count:
-            setattr(config, name, [value[layer.index] for layer in kept])
-    config.num_hidden_layers = len(kept)
+def _passes_on(anatomy: Anatomy, part: Part) -> bool:
+    """Whether a layer gives the residual stream exactly as it was given."""
+    calls = record(anatomy.model, probe_tokens(anatomy.model))
+    call = next(call for call in calls if call.module is anatomy.layers[part.layer].module)
+    return call.output is not None and call.takes(call.output)

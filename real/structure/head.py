@@ -1,18 +1,22 @@
 """From a residual vector to logits: final norm, head, and whatever the model does to its logits afterwards.
 
-The model's own ``forward`` computes the logits (so tied weights, logit scales and soft caps are right by
-construction): for the length of one call its backbone is replaced by a function that returns the given hidden
-state. The result is compared with the model's logits, bit for bit, when the head is found.
+The model's own ``forward`` computes the logits (so tied weights, transforms before the output embedding,
+logit scales and soft caps are right by construction): for the length of one call its backbone is replaced by
+a function that returns the given hidden state. The result is compared with the model's logits, bit for bit,
+when the head is found.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from inspect import signature
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from real.structure.probe import Call, forwards_replaced, no_cache, probe_tokens, rows, same
+from real.structure.probe import FAILURES, Call, forwards_replaced, no_cache, probe_tokens, rows, same
 
 
 class HeadError(ValueError):
@@ -23,31 +27,37 @@ class HeadError(ValueError):
 class Head:
     """What turns the last residual point into logits.
 
-    ``final_norm``: the modules between the last layer and the head, in order (usually one norm; OPT-350m has
-    a projection instead). ``backbone``: the submodule that returns the head's input.
+    ``backbone``: the submodule that returns the hidden state from which the model makes its logits.
+    ``final_norm``: the modules between the last layer and that hidden state, in order (usually one norm;
+    OPT-350m has a projection instead). ``no_lens``: one sentence on why ``final_norm`` could not be found;
+    hidden states of the backbone still give logits. ``output_embedding`` is None where the model names none.
     """
 
     model: nn.Module
     backbone: nn.Module
     backbone_output: type
     final_norm: tuple[nn.Module, ...]
-    output_embedding: nn.Module
+    output_embedding: nn.Module | None
+    vocabulary: int
+    no_lens: str | None = None
 
     @property
     def tied(self) -> bool:
         """Whether the head shares its weight with the input embedding."""
-        return self.output_embedding.weight is self.model.get_input_embeddings().weight  # type: ignore[operator]
-
-    @property
-    def vocabulary(self) -> int:
-        """Number of logits."""
-        weight = self.output_embedding.weight
-        assert isinstance(weight, Tensor)
-        return weight.shape[0]
+        weight = getattr(self.output_embedding, "weight", None)
+        return weight is not None and weight is self.model.get_input_embeddings().weight  # type: ignore[operator]
 
     @torch.no_grad()
     def normalise(self, hidden: Tensor) -> Tensor:
-        """The head's input for residual vectors ``(..., d)``."""
+        """The backbone's hidden state for residual vectors ``(..., d)``.
+
+        Raises
+        ------
+        HeadError
+            What stands between the last layer and the head is no chain of modules.
+        """
+        if self.no_lens is not None:
+            raise HeadError(self.no_lens)
         for module in self.final_norm:
             hidden = module(hidden)
         return hidden
@@ -70,24 +80,52 @@ def find_head(model: nn.Module, calls: list[Call], layers: list[nn.Module]) -> H
     Raises
     ------
     HeadError
-        The logits rebuilt from the last residual point are not the model's logits.
+        No submodule's hidden state gives the model's logits.
     """
-    embedding = model.get_output_embeddings()  # type: ignore[operator]
-    called = [call.module for call in calls]
-    if embedding is None or embedding not in called:
+    logits = calls[-1].output
+    made = _output(model, model)
+    if logits is None or getattr(made, "logits", None) is None:
         return None
-    last = called.index(layers[-1])
-    top = called.index(embedding)
-    outer = [c for c in calls[last + 1 :] if layers[-1] in set(c.module.modules()) and c.module is not model]
-    backbone = next(c for c in outer if c.output is not None and same(c.output, calls[top].inputs[0]))
-    norm = _chain(calls[last + 1 : called.index(backbone.module)], calls[last].output, calls[top].inputs[0])
-    head = Head(model, backbone.module, _output_type(model, backbone.module), norm, embedding)
-    _check(head, calls[last].output, calls[-1].output)
-    return head
+    embedding = model.get_output_embeddings()  # type: ignore[operator]
+    width = int(made.logits.shape[-1])
+    for call in _backbones(model, calls):
+        assert call.output is not None
+        kind = type(_output(model, call.module))
+        head = Head(model, call.module, kind, (), embedding, width)
+        if _gives(head, call.output, logits, final_norm=False):
+            return _with_norm(head, call.output, calls, layers)
+    raise HeadError(
+        f"the head of {type(model).__name__} could not be reproduced: no submodule's last hidden state gives "
+        "the model's own logits"
+    )
+
+
+def _backbones(model: nn.Module, calls: list[Call]) -> Iterator[Call]:
+    """Submodules that take token ids, innermost first; a model that is called whole has no other part."""
+    for call in calls:
+        takes_tokens = "input_ids" in signature(call.module.forward).parameters
+        if call.module is not model and takes_tokens and call.output is not None:
+            yield call
+
+
+def _with_norm(head: Head, hidden: Tensor, calls: list[Call], layers: list[nn.Module]) -> Head:
+    """The head with what stands between the last layer and its hidden state."""
+    logits = calls[-1].output
+    if layers and logits is not None:
+        called = [call.module for call in calls]
+        end = called.index(layers[-1])
+        leaves = calls[end].output
+        found = replace(head, final_norm=_chain(calls[end + 1 : called.index(head.backbone)], leaves, hidden))
+        if leaves is not None and _gives(found, leaves, logits):
+            return found
+    name = type(head.model).__name__
+    return replace(
+        head, no_lens=f"{name}: no chain of modules leads from the last layer to the head: no lens"
+    )
 
 
 def _chain(calls: list[Call], start: Tensor | None, end: Tensor) -> tuple[nn.Module, ...]:
-    """The modules that lead from the last layer's output to the head's input, one feeding the next."""
+    """The modules that lead from the last layer's output to the backbone's, one feeding the next."""
     chain: list[nn.Module] = []
     for call in calls:
         if start is not None and call.takes(start) and not same(start, end):
@@ -96,10 +134,10 @@ def _chain(calls: list[Call], start: Tensor | None, end: Tensor) -> tuple[nn.Mod
     return tuple(chain)
 
 
-def _output_type(model: nn.Module, backbone: nn.Module) -> type:
-    """Class in which the backbone returns its hidden state."""
-    seen: list[type] = []
-    handle = backbone.register_forward_hook(lambda module, args, output: seen.append(type(output)))
+def _output(model: nn.Module, module: nn.Module) -> Any:
+    """What ``module`` returns in a forward pass of ``model``."""
+    seen: list[Any] = []
+    handle = module.register_forward_hook(lambda module, args, output: seen.append(output))
     try:
         with torch.no_grad():
             model(input_ids=probe_tokens(model, 1), **no_cache(model))
@@ -108,11 +146,9 @@ def _output_type(model: nn.Module, backbone: nn.Module) -> type:
     return seen[0]
 
 
-def _check(head: Head, residual: Tensor | None, logits: Tensor | None) -> None:
-    assert residual is not None
-    assert logits is not None
-    if not same(head.logits(residual), logits):
-        raise HeadError(
-            f"the head of {type(head.model).__name__} could not be reproduced: logits rebuilt from the last "
-            "residual point differ from the model's own"
-        )
+def _gives(head: Head, hidden: Tensor, logits: Tensor, final_norm: bool = True) -> bool:
+    """Whether the head makes exactly ``logits`` of ``hidden``; models refuse foreign states in many ways."""
+    try:
+        return same(head.logits(hidden, final_norm), logits)
+    except FAILURES:
+        return False

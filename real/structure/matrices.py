@@ -1,97 +1,119 @@
-"""The weight matrices that sparsification and quantisation act on, and the products they take part in.
+"""Weight matrices as they multiply activations, and how to watch the products they take part in.
 
 A matrix is always seen as ``(outputs, inputs)``: a view of a linear layer's weight, of GPT-2's transposed
-one, or of one expert's slice of a mixture. Embeddings, head, norms and routers are not among them.
+one, or of one expert's part of a mixture. :mod:`real.structure.weights` says which there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 from torch.overrides import TorchFunctionMode
-from transformers.pytorch_utils import Conv1D
-
-from real.structure.anatomy import Anatomy, Layer
 
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """One prunable matrix; ``view`` writes through to ``parameter``."""
+    """One prunable matrix; ``view`` writes through to ``parameter``, which may hold ``experts`` of them."""
 
     name: str
     parameter: Tensor
     expert: int | None = None
     transposed: bool = False
+    experts: int = 1
 
     @property
     def view(self) -> Tensor:
         """``(outputs, inputs)``."""
         weight = self.parameter.detach()  # not .data: writes must show in the parameter's version counter
-        weight = weight if self.expert is None else weight[self.expert]
+        if self.expert is not None:
+            weight = weight.view(self.experts, -1, weight.shape[-1])[self.expert]
         return weight.T if self.transposed else weight
 
 
-def layer_matrices(layer: Layer) -> list[Matrix]:
-    """All prunable matrices of one layer."""
-    found: list[Matrix] = []
-    for name, module in layer.module.named_modules():
-        path = f"{layer.name}.{name}"
-        if isinstance(module, nn.Linear):
-            found.append(Matrix(f"{path}.weight", module.weight))
-        elif isinstance(module, Conv1D):
-            found.append(Matrix(f"{path}.weight", module.weight, transposed=True))
-        elif not isinstance(module, _ConvNd):
-            turned = bool(getattr(module, "is_transposed", False))
-            stacks = [(n, p) for n, p in module.named_parameters(recurse=False) if p.dim() == 3]
-            found += [Matrix(f"{path}.{n}[{e}]", p, e, turned) for n, p in stacks for e in range(p.shape[0])]
-    return found
+@dataclass(frozen=True)
+class Operand:
+    """How a parameter is multiplied: in pieces of so many rows, inputs along its last dimension or not."""
+
+    rows: int
+    transposed: bool
 
 
-def all_matrices(anatomy: Anatomy) -> list[Matrix]:
-    """All prunable matrices of all layers."""
-    return [matrix for layer in anatomy.layers for matrix in layer_matrices(layer)]
-
-
-class _Products(TorchFunctionMode):
-    """Calls ``seen(matrix, inputs)`` for every product of activations with one of ``matrices``."""
-
-    def __init__(self, matrices: list[Matrix], seen: Callable[[Matrix, Tensor], None]) -> None:
-        super().__init__()
-        self._at = {matrix.view.data_ptr(): matrix for matrix in matrices}
-        self._seen = seen
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        # Activations and weight are neighbours: linear(x, W), x @ W.T, addmm(bias, x, W).
-        if func in _MATRIX_PRODUCTS and len(args) >= 2:
-            inputs, weight = args[1:3] if func in _ADDING_PRODUCTS else args[:2]
-            matrix = self._at.get(weight.data_ptr()) if isinstance(weight, Tensor) else None
-            if matrix is not None:
-                self._seen(matrix, inputs)
-        return func(*args, **(kwargs or {}))
-
-
-_ADDING_PRODUCTS = {torch.addmm, torch.baddbmm}
+_ADDING_PRODUCTS = {torch.addmm, torch.baddbmm, Tensor.addmm, Tensor.baddbmm}
 _MATRIX_PRODUCTS = _ADDING_PRODUCTS | {
     torch.nn.functional.linear,
     torch.matmul,
     torch.mm,
+    torch.bmm,
     Tensor.matmul,
     Tensor.__matmul__,
     Tensor.mm,
+    Tensor.bmm,
 }
 
 
+class _Watched(TorchFunctionMode):
+    """Calls ``seen(function, activations, weight)`` for every product of two tensors."""
+
+    def __init__(self, seen: Callable[[Any, Tensor, Tensor], None]) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # Activations and weight are neighbours: linear(x, W), x @ W.T, addmm(bias, x, W).
+        if func in _MATRIX_PRODUCTS:
+            pair = args[1:3] if func in _ADDING_PRODUCTS else args[:2]
+            if len(pair) == 2 and all(isinstance(item, Tensor) for item in pair):
+                self._seen(func, *pair)
+        return func(*args, **(kwargs or {}))
+
+
 @contextmanager
-def watch_products(matrices: list[Matrix], seen: Callable[[Matrix, Tensor], None]) -> Iterator[None]:
+def watch_products(matrices: Sequence[Matrix], seen: Callable[[Matrix, Tensor], None]) -> Iterator[None]:
     """Inside, every product of activations ``(..., inputs)`` with one of ``matrices`` is reported."""
-    with _Products(matrices, seen):
+    at = {matrix.view.data_ptr(): matrix for matrix in matrices}
+
+    def look(func: Any, inputs: Tensor, weight: Tensor) -> None:
+        # A batched product takes each expert's activations with its own matrix.
+        batched = weight.dim() == 3 and inputs.dim() == 3 and len(inputs) == len(weight)
+        for one, other in zip(inputs, weight, strict=True) if batched else [(inputs, weight)]:
+            matrix = at.get(other.data_ptr())
+            if matrix is not None and one.shape[-1] == matrix.view.shape[1]:
+                seen(matrix, one)
+
+    with _Watched(look):
         yield
+
+
+@contextmanager
+def watch_operands(parameters: Sequence[Tensor]) -> Iterator[dict[int, Operand]]:
+    """Inside, find out how each parameter is multiplied; by the id of the parameter."""
+    found: dict[int, Operand] = {}
+    ordered = sorted(parameters, key=Tensor.data_ptr)
+    starts = [parameter.data_ptr() for parameter in ordered]
+
+    def look(func: Any, inputs: Tensor, weight: Tensor) -> None:
+        place = bisect_right(starts, weight.data_ptr()) - 1
+        if place < 0 or weight.dim() < 2:
+            return
+        parameter = ordered[place]
+        if weight.data_ptr() >= starts[place] + parameter.numel() * parameter.element_size():
+            return
+        outputs_first = func is torch.nn.functional.linear
+        along = weight.stride(-1 if outputs_first else -2)
+        across = weight.stride(-2 if outputs_first else -1)
+        if {along, across} == {parameter.stride(-1), parameter.stride(-2)}:
+            transposed = along == parameter.stride(-2)
+            rows = weight.shape[-1 if outputs_first == transposed else -2]
+            found[id(parameter)] = Operand(rows, transposed)
+
+    with _Watched(look):
+        yield found
 
 
 @contextmanager

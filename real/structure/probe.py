@@ -6,7 +6,8 @@ because some decoder layers flatten the batch on the way (OPT, mixtures of exper
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import signature
@@ -14,8 +15,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 PROBE_LENGTH = 6
+SECOND_PROBE_LENGTH = 9
+
+# In what ways a model's own code says that something does not fit.
+FAILURES = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
 
 Hook = Callable[..., Any]
 
@@ -56,7 +62,15 @@ def replace_first_tensor(value: Any, tensor: Tensor) -> Any:
     if isinstance(value, Tensor):
         return tensor
     if isinstance(value, tuple):
-        return (tensor, *value[1:])
+        rest = (tensor, *value[1:])
+        return value._make(rest) if hasattr(value, "_make") else rest
+    if isinstance(value, list):
+        return [tensor, *value[1:]]
+    if isinstance(value, Mapping):
+        first = next(key for key, item in value.items() if isinstance(item, Tensor))
+        changed = copy.copy(value)
+        changed[first] = tensor  # type: ignore[index]
+        return changed
     raise TypeError(f"cannot replace the hidden state inside a module output of type {type(value).__name__}")
 
 
@@ -107,6 +121,21 @@ def forwards_replaced(replacements: Mapping[nn.Module, Callable[..., Any]]) -> I
                 module.__dict__["forward"] = wrapper
 
 
+@contextmanager
+def parameters_zeroed(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+    """Inside, the parameters are zero; afterwards they are what they were."""
+    before = [(parameter, parameter.detach().clone()) for parameter in parameters]
+    with torch.no_grad():
+        for parameter, _ in before:
+            parameter.zero_()
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, values in before:
+                parameter.copy_(values)
+
+
 def zero_output(module: nn.Module, args: Any, output: Any) -> Any:
     """Forward hook: the module adds nothing."""
     tensor = first_tensor(output)
@@ -115,18 +144,29 @@ def zero_output(module: nn.Module, args: Any, output: Any) -> Any:
     return replace_first_tensor(output, torch.zeros_like(tensor))
 
 
-def probe_tokens(model: nn.Module, length: int = PROBE_LENGTH) -> Tensor:
+def probe_tokens(model: nn.Module, length: int = PROBE_LENGTH, start: int = 7) -> Tensor:
     """A few distinct ordinary token ids ``(1, length)`` on the model's input device."""
     weight: Tensor = model.get_input_embeddings().weight  # type: ignore[operator]
-    ids = (torch.arange(length) * 11 + 7) % weight.shape[0]
+    ids = (torch.arange(length) * 11 + start) % weight.shape[0]
     return ids.unsqueeze(0).to(weight.device)
 
 
+def second_probe(model: nn.Module) -> Tensor:
+    """Other tokens in another number: what holds on both probes is no accident of one."""
+    return probe_tokens(model, SECOND_PROBE_LENGTH, start=5)
+
+
 @torch.no_grad()
-def record(model: nn.Module, tokens: Tensor, zeroed: Iterable[nn.Module] = ()) -> list[Call]:
+def record(
+    model: nn.Module,
+    tokens: Tensor,
+    zeroed: Iterable[nn.Module] = (),
+    without: Iterable[nn.Parameter] = (),
+) -> list[Call]:
     """Run ``model`` once and return every submodule call in order of completion.
 
-    ``zeroed`` modules return zeros. Tensors are copies: some models add in place.
+    ``zeroed`` modules return zeros, ``without`` are vectors set to zero meanwhile. Tensors are copies: some
+    models add in place.
     """
     calls: list[Call] = []
     pending: dict[nn.Module, list[tuple[Tensor, ...]]] = {}
@@ -145,7 +185,7 @@ def record(model: nn.Module, tokens: Tensor, zeroed: Iterable[nn.Module] = ()) -
     for module in model.modules():
         handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
         handles.append(module.register_forward_hook(leave))
-    with hooks(handles):
+    with hooks(handles), parameters_zeroed(without):
         model(input_ids=tokens, **no_cache(model))
     return calls
 
@@ -155,13 +195,32 @@ def no_cache(model: nn.Module) -> dict[str, Any]:
     return {"use_cache": False} if "use_cache" in signature(model.forward).parameters else {}
 
 
-def position_mixers(model: nn.Module, tokens: Tensor, candidates: Iterable[nn.Module]) -> set[nn.Module]:
-    """Those of ``candidates`` whose output at the last position depends on their input at the first.
+def position_mixers(model: nn.Module, tokens: Tensor, candidates: Sequence[nn.Module]) -> set[nn.Module]:
+    """Those of ``candidates`` in which the last position sees an earlier one; asked of autograd.
 
-    Attention (or a recurrence) is the only kind of sublayer that does; asked of autograd, module by module.
+    Attention (or a recurrence, or a short convolution) is the only kind of sublayer that does. The linear
+    maps inside are asked as well: an attention whose output projection is zero still reads other positions.
     """
     mixing: set[nn.Module] = set()
     leaves: dict[nn.Module, Tensor] = {}
+    inside: dict[nn.Module, nn.Module] = {}
+    for top in candidates:
+        inside |= {m: top for m in top.modules() if isinstance(m, nn.Linear | Conv1D)}
+
+    def reads(module: nn.Module, args: Any, kwargs: Any) -> None:
+        leaf, tensor = leaves.get(inside[module]), first_tensor((args, kwargs))
+        if leaf is not None and tensor is not None and tensor.shape[:2] == tokens.shape and tensor.dim() == 3:
+            look(inside[module], leaf, tensor)
+
+    def look(candidate: nn.Module, leaf: Tensor, tensor: Tensor) -> None:
+        if candidate in mixing or not tensor.requires_grad:
+            return
+        with torch.enable_grad():  # some parts compute without
+            last = tensor.reshape(tokens.numel(), -1)[-1].float()
+            total = (last * torch.linspace(1.0, 2.0, last.numel(), device=last.device)).sum()
+        (gradient,) = torch.autograd.grad(total, leaf, allow_unused=True, retain_graph=True)
+        if gradient is not None and bool((gradient.reshape(tokens.numel(), -1)[:-1] != 0).any()):
+            mixing.add(candidate)
 
     def enter(module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         tensor = first_tensor((args, kwargs))
@@ -175,15 +234,10 @@ def position_mixers(model: nn.Module, tokens: Tensor, candidates: Iterable[nn.Mo
 
     def leave(module: nn.Module, args: Any, output: Any) -> None:
         leaf, result = leaves.pop(module, None), first_tensor(output)
-        if leaf is None or result is None or not result.requires_grad or result.numel() % tokens.numel():
-            return
-        last = result.reshape(tokens.numel(), -1)[-1].float()
-        weights = torch.linspace(1.0, 2.0, last.numel(), device=last.device)
-        (gradient,) = torch.autograd.grad((last * weights).sum(), leaf, allow_unused=True, retain_graph=True)
-        if gradient is not None and bool((gradient.reshape(tokens.numel(), -1)[0] != 0).any()):
-            mixing.add(module)
+        if leaf is not None and result is not None and not result.numel() % tokens.numel():
+            look(module, leaf, result)
 
-    handles: list[Any] = []
+    handles: list[Any] = [m.register_forward_pre_hook(reads, with_kwargs=True) for m in inside]
     for module in candidates:
         handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
         handles.append(module.register_forward_hook(leave))

@@ -3,11 +3,13 @@
 For sublayer s the pair is: the stream right after s has written to it (*dense*), and the same point had s
 added nothing (*dropped*), everything before s untouched. Sequential layers: (x + s(x), x), so each dense
 point is the next sublayer's dropped point. Parallel layers: (x + a + m, x + m) for attention. Post-norm
-layers: (norm(x + s(x)), norm(x)). These are the model's tensors; only sums and post-norms are computed here.
+layers: (norm(x + s(x)), norm(x)). Layers that scale the stream are run once more, without s, on the same
+inputs. These are the model's tensors; only sums and post-norms are computed here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from real.structure.anatomy import KINDS, Anatomy, Kind, Layer, Residual, Sublayer
-from real.structure.probe import first_tensor, hooks, no_cache, replace_input
+from real.structure.probe import (
+    first_tensor,
+    hooks,
+    no_cache,
+    parameters_zeroed,
+    replace_input,
+    zero_output,
+)
+
+Caught = dict[tuple[nn.Module, str], Tensor]
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,20 @@ def stream(
 
     ``inputs``: residual points to feed to the layers instead of what the layers before them give.
     """
-    caught: dict[tuple[nn.Module, str], Tensor] = {}
+    dense = _watch(anatomy, tokens, inputs)
+    result = Stream()
+    result.inputs.append(result.add(dense[anatomy.layers[0].module, "in"]))
+    without = _silenced(anatomy, tokens, dense, kinds)
+    for layer in anatomy.layers:
+        _collect(result, layer, dense, without, kinds)
+    return result
+
+
+def _watch(
+    anatomy: Anatomy, tokens: Tensor, inputs: list[Tensor] | None, silent: Sequence[Sublayer] = ()
+) -> Caught:
+    """What goes in and out of the modules around which the residual points lie, in one pass."""
+    caught: Caught = {}
 
     def taking(module: nn.Module) -> Any:
         def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
@@ -89,28 +113,42 @@ def stream(
         return module.register_forward_hook(hook)
 
     def feeding(module: nn.Module, point: Tensor) -> Any:
-        return module.register_forward_pre_hook(
-            lambda _, args, kwargs: replace_input(args, kwargs, point), with_kwargs=True
-        )
+        def hook(_: nn.Module, args: Any, kwargs: Any) -> Any:
+            old = first_tensor((args, kwargs))
+            assert old is not None
+            return replace_input(args, kwargs, point.reshape(old.shape))
+
+        return module.register_forward_pre_hook(hook, with_kwargs=True)
 
     handles = [feeding(layer.module, x) for layer, x in zip(anatomy.layers, inputs or (), strict=False)]
+    handles += [writer.register_forward_hook(zero_output) for s in silent for writer in s.writers]
     handles.append(taking(anatomy.layers[0].module))
     for layer in anatomy.layers:
         handles.append(giving(layer.module))
-        if layer.residual is Residual.SEQUENTIAL and layer.middle is not None:
+        if layer.middle is not None:
             handles.append(taking(layer.middle))
         if layer.residual is Residual.PARALLEL:
             handles += [giving(writer) for s in layer.sublayers for writer in s.writers]
         if layer.residual is Residual.POST_NORM and layer.attention and layer.attention.stream_norm:
             handles.append(giving(layer.attention.stream_norm))
-    with hooks(handles):
+    with hooks(handles), parameters_zeroed([bias for s in silent for bias in s.biases]):
         trunk(anatomy, tokens)
-    caught = {key: tensor.reshape(*tokens.shape, -1) for key, tensor in caught.items()}
-    result = Stream()
-    result.inputs.append(result.add(caught[anatomy.layers[0].module, "in"]))
-    for layer in anatomy.layers:
-        _collect(result, layer, caught, kinds)
-    return result
+    return {key: tensor.reshape(*tokens.shape, -1) for key, tensor in caught.items()}
+
+
+def _silenced(anatomy: Anatomy, tokens: Tensor, dense: Caught, kinds: tuple[Kind, ...]) -> dict[Kind, Caught]:
+    """For layers that scale the stream: the same layer inputs once more, without each kind of sublayer."""
+    scaled = [layer for layer in anatomy.layers if layer.residual is Residual.SCALED]
+    if not scaled:
+        return {}
+    leaves = [dense[layer.module, "out"] for layer in anatomy.layers]
+    inputs = [dense[anatomy.layers[0].module, "in"], *leaves[:-1]]
+    return {
+        kind: _watch(
+            anatomy, tokens, inputs, [s for layer in scaled for s in layer.sublayers if s.kind == kind]
+        )
+        for kind in kinds
+    }
 
 
 def substitute(seen: Stream, other: Stream, kind: Kind) -> None:
@@ -123,7 +161,7 @@ def substitute(seen: Stream, other: Stream, kind: Kind) -> None:
 
 
 def _collect(
-    result: Stream, layer: Layer, caught: dict[tuple[nn.Module, str], Tensor], kinds: tuple[Kind, ...]
+    result: Stream, layer: Layer, caught: Caught, without: dict[Kind, Caught], kinds: tuple[Kind, ...]
 ) -> None:
     """Add one layer's points and pairs."""
     entry = result.inputs[-1]
@@ -144,6 +182,15 @@ def _collect(
         plain = result.add(layer.attention.stream_norm(x)), result.add(layer.mlp.stream_norm(middle))
         between, leave = result.add(middle), result.add(exit_point)
         pairs = [(layer.attention, between, plain[0]), (layer.mlp, leave, plain[1])]
+    elif layer.residual is Residual.SCALED:
+        leave = result.add(exit_point)
+        place = (layer.module, "out") if layer.middle is None else (layer.middle, "in")
+        between = leave if layer.middle is None else result.add(caught[place])
+        pairs = []
+        if "attn" in kinds:
+            pairs.append((layer.attention, between, result.add(without["attn"][place])))
+        if "mlp" in kinds:
+            pairs.append((layer.mlp, leave, result.add(without["mlp"][layer.module, "out"])))
     else:
         assert layer.middle is not None
         between, leave = result.add(caught[layer.middle, "in"]), result.add(exit_point)

@@ -7,6 +7,7 @@ Wanda). Statistics are kept once per distinct input: query, key and value share 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -14,10 +15,13 @@ from torch import Tensor, nn
 
 from real.structure.anatomy import Anatomy, Layer
 from real.structure.matrices import Matrix, watch_products
-from real.structure.probe import first_tensor, hooks
-from real.structure.stream import trunk
+from real.structure.probe import FAILURES, first_tensor, hooks
+from real.structure.stream import last_residual, trunk
 
 BATCH_TOKENS = 2048
+CHECK_TOKENS = 32
+# Allowance, in units of rounding of the largest value, between a walk and a pass.
+ROUNDING = 64
 
 
 class Statistic(Protocol):
@@ -70,19 +74,45 @@ def _same_memory(one: Tensor, other: Tensor) -> bool:
 
 
 class _Enough(Exception):
-    """Raised to stop a forward pass before the first layer."""
+    """Raised to stop a forward pass where no more of it is needed."""
 
 
 class Walk:
-    """Calibration activations on their way through the layers."""
+    """Calibration activations on their way through the layers.
+
+    Each layer is called as the model calls it on the first batch, with the activations in the stream's place.
+    Where that is not what the model computes (layers that are given something of the tokens or of each other
+    besides the stream), which a few tokens show, the model runs afresh from the bottom for every layer.
+    """
 
     def __init__(self, anatomy: Anatomy, tokens: Tensor) -> None:
         self.anatomy = anatomy
-        batches = torch.split(tokens, _batch_rows(*tokens.shape))
         device = anatomy.model.get_input_embeddings().weight.device  # type: ignore[operator]
+        self._batches = [batch.to(device) for batch in torch.split(tokens, _batch_rows(*tokens.shape))]
         self._calls: dict[nn.Module, tuple[tuple[Any, ...], dict[str, Any]]] = {}
-        self._capture_calls(batches[0].to(device))
-        self._activations = [self._embed(batch.to(device)) for batch in batches]
+        self.alone = self._stands_alone(self._batches[0][:1, :CHECK_TOKENS])
+        self._activations: list[Tensor] = []
+        if self.alone:
+            self._capture_calls(self._batches[0])
+            self._activations = [self._embed(batch) for batch in self._batches]
+
+    @torch.no_grad()
+    def _stands_alone(self, tokens: Tensor) -> bool:
+        """Whether layers called as for ``tokens`` compute what the model does of other tokens."""
+        self._capture_calls(tokens)
+        other = tokens.flip(1) if tokens.shape[1] > 1 else (tokens + 1) % 2
+        expected = last_residual(self.anatomy, other)
+        try:
+            found = self._embed(other)
+            for layer in self.anatomy.layers:
+                found = self._run(layer, found)
+        except FAILURES:
+            return False
+        size = float(expected.abs().max())
+        found = found.reshape(-1)
+        return found.shape == expected.reshape(-1).shape and bool(
+            ((found - expected.reshape(-1)).abs() <= ROUNDING * torch.finfo(found.dtype).eps * size).all()
+        )
 
     @torch.no_grad()
     def layers(self) -> Iterator[Layer]:
@@ -97,10 +127,22 @@ class Walk:
         """Run the current activations through ``layer`` and gather statistics of its matrices' inputs."""
         statistics = InputStatistics(make)
         with watch_products(matrices, statistics.see):
-            for activation in self._activations:
-                self._run(layer, activation)
+            for index, batch in enumerate(self._batches):
+                if self.alone:
+                    self._run(layer, self._activations[index])
+                else:
+                    self._up_to(layer, batch)
                 statistics.end_batch()
         return statistics
+
+    def _up_to(self, layer: Layer, tokens: Tensor) -> None:
+        """Run the model from the bottom and stop after ``layer``."""
+
+        def leave(module: nn.Module, args: Any, output: Any) -> None:
+            raise _Enough
+
+        with hooks([layer.module.register_forward_hook(leave)]), suppress(_Enough):
+            trunk(self.anatomy, tokens)
 
     def _run(self, layer: Layer, activation: Tensor) -> Tensor:
         args, kwargs = self._calls[layer.module]

@@ -20,7 +20,8 @@ def embed(lm: LanguageModel, texts: Sequence[str], max_tokens: int = 128, batch_
     """Mean-pooled vectors ``(len(texts), d)``, float32, not yet centred."""
     head = lm.anatomy.head
     backbone = lm.model if head is None else head.backbone
-    ids = [lm.tokenizer(text, truncation=True, max_length=max_tokens).input_ids for text in texts]
+    length = min(max_tokens, lm.context_length)
+    ids = [lm.tokenizer(text, truncation=True, max_length=length).input_ids for text in texts]
     order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
     pooled: dict[int, Tensor] = {}
     for start in range(0, len(order), batch_size):

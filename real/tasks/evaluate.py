@@ -7,12 +7,10 @@ and from wrong to right, and how often the two models give the same answer.
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
+from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,29 +18,31 @@ from typing import Any
 import lm_eval
 import numpy as np
 import pandas as pd
-from lm_eval.api.model import CachingLM
-from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
-from scipy.special import softmax
 from scipy.stats import binomtest
 
-from real.cache import cache_folder
+from real.cache import cache_folder, content_key
 from real.models.load import LanguageModel
+from real.models.settings import neutral_settings
 from real.pruning.calibration import Calibration
 from real.pruning.choose import Memory
+from real.pruning.spec import names_checkpoint, parse_spec
 from real.pruning.variants import variant
+from real.tasks.drafted import Drafts
 from real.tasks.harness import CHOICE_ONLY, harness_task
+from real.tasks.harness_model import harness_model
+from real.tasks.harness_rows import item_rows, require_countable
 from real.tasks.items import TASKS, task
+from real.tasks.kept_answers import KeptAnswers
 from real.tasks.retrieval import RETRIEVAL, retrieval_rows
 from real.tasks.sandbox import require_sandbox
-from real.text.texts import opening_tokens
+from theory.fingerprint import fingerprint
 from theory.names import lookup
 from theory.terminal.console import say, track
 
 DENSE = "dense"
 _RESAMPLES = 2000
 _FEWSHOT_SEED = 1234
-_METRICS = ("acc_norm", "acc", "exact_match", "f1", "em")
 
 
 def evaluate(
@@ -84,15 +84,26 @@ def evaluate(
                 "allow_code=True, on the command line --allow-code"
             )
         require_sandbox()
+    tasks = list(dict.fromkeys(tasks))
+    specs = distinct(specs)
     manager = task_manager(tasks)
     folder = folder or cache_folder() / "answers"
     baselines = [f"{name}/{CHOICE_ONLY}" for name in tasks if name in TASKS and task(name).kind == "choice"]
     say(f"{lm.name}: answering {len(tasks)} tasks, dense and {len(specs)} pruned")
-    yield answer(lm, DENSE, [*tasks, *(baselines if choice_only else [])], manager, limit, batch_size, folder)
-    memory = Memory()
+    drafts, memory = Drafts(), Memory()
+    asked = [*tasks, *(baselines if choice_only else [])]
+    yield answer(lm, DENSE, asked, manager, limit, batch_size, folder, drafts=drafts)
     for spec in track(specs, "evaluating"):
         with variant(lm, spec, calibration, memory) as other:
-            yield answer(other, spec, tasks, manager, limit, batch_size, folder, calibration)
+            yield answer(other, spec, tasks, manager, limit, batch_size, folder, calibration, drafts)
+
+
+def distinct(specs: Sequence[str]) -> list[str]:
+    """Every variant once, without the dense model itself, which is always asked."""
+    named: dict[str, str] = {DENSE: DENSE}
+    for spec in specs:
+        named.setdefault(spec if names_checkpoint(spec) else str(parse_spec(spec)), spec)
+    return list(named.values())[1:]
 
 
 def task_manager(tasks: Sequence[str]) -> TaskManager:
@@ -113,37 +124,56 @@ def answer(
     batch_size: int,
     folder: Path,
     calibration: Calibration = None,
+    drafts: Drafts | None = None,
 ) -> pd.DataFrame:
-    """Items of one model under the name ``spec``; see :func:`evaluate`."""
+    """Items of one model under the name ``spec``; see :func:`evaluate`.
+
+    ``drafts``: texts of another model, verified before this one writes; the answers do not depend on them.
+    What this model writes where there was no draft is added.
+    """
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    folder.mkdir(parents=True, exist_ok=True)
     asked = [name for name in tasks if name != RETRIEVAL]
+    head: Any = lm.model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    if asked and head is None:
+        raise ValueError(
+            f"{lm.name} is an encoder: of all tasks it can only do {RETRIEVAL!r}, not {asked[0]!r}"
+        )
     rows = retrieval_rows(lm, limit) if RETRIEVAL in tasks else []
     if not asked:
         return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
-    harness: Any = HFLM(
-        pretrained=lm.model,
-        tokenizer=copy.deepcopy(lm.tokenizer),  # the harness sets padding on it
-        batch_size=batch_size,
-        device=str(lm.device),
-        add_bos_token=bool(opening_tokens(lm.tokenizer)),
+    drafts = {} if drafts is None else drafts
+    known = KeptAnswers(
+        harness_model(lm, batch_size, drafts), folder / f"{_key(lm, spec, calibration, batch_size)}.db"
     )
-    answering: Any = CachingLM(harness, str(folder / f"{_key(lm, spec, calibration)}.db"))
     # Not ``simple_evaluate``: at every call that asks pip and git about the whole environment.
-    with redirect_stderr(StringIO()):  # the harness' own bars would tear ours
-        loaded = manager.load([_harness_task(name, lm) for name in asked])
-        for name, one in loaded["tasks"].items():
-            if getattr(one, "UNSAFE_CODE", False):
-                raise ValueError(
-                    f"task {name!r} of the harness executes what the model writes without isolation: not run"
-                )
-            if one.get_config("num_fewshot") is None:
-                one.set_config(key="num_fewshot", value=0)
-            one.set_fewshot_seed(seed=_FEWSHOT_SEED)
-        results = lm_eval.evaluate(answering, loaded, limit=limit, bootstrap_iters=0, log_samples=True)
+    with redirect_stderr(StringIO()), neutral_settings(lm.model, cached=lm.checks.cached):
+        loaded = load_tasks(manager, asked, lm)
+        try:
+            results = lm_eval.evaluate(known, loaded, limit=limit, bootstrap_iters=0, log_samples=True)
+        except AssertionError as error:  # a task that asks for more than the context holds
+            raise ValueError(f"{lm.name} cannot answer these tasks: {error}") from error
+    known.dbdict.close()
     assert results is not None
-    rows += [row for name in asked for row in _rows(name, results["samples"][name])]
+    for name, one in loaded["tasks"].items():
+        for sample in results["samples"][name]:
+            if isinstance(written := sample["resps"][0][0], str):
+                drafts.setdefault(sample["arguments"][0][0], written)
+        rows += item_rows(name, one, results["samples"][name])
     return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
+
+
+def load_tasks(manager: TaskManager, names: Sequence[str], lm: LanguageModel) -> Any:
+    """Shipped tasks, tasks and groups of the harness, every one of them once and fit to be counted."""
+    loaded: Any = {"tasks": {}, "groups": {}, "group_map": {}}
+    for name in dict.fromkeys(names):
+        for part, found in manager.load([_harness_task(name, lm)]).items():
+            loaded[part] |= found
+    require_countable(loaded["tasks"])
+    for one in loaded["tasks"].values():
+        if one.get_config("num_fewshot") is None:
+            one.set_config(key="num_fewshot", value=0)
+        one.set_fewshot_seed(seed=_FEWSHOT_SEED)
+    return loaded
 
 
 def _harness_task(name: str, lm: LanguageModel) -> Any:
@@ -151,44 +181,26 @@ def _harness_task(name: str, lm: LanguageModel) -> Any:
     return harness_task(shipped, lm.tokenizer, choice_only=bool(baseline)) if shipped in TASKS else name
 
 
-def _key(lm: LanguageModel, spec: str, calibration: Calibration) -> str:
-    """Name of the answers' database: another model, precision, library, spec or calibration is another."""
-    facts: list[Any] = [lm.name, lm.provenance, spec]
+def _key(lm: LanguageModel, spec: str, calibration: Calibration, batch_size: int) -> str:
+    """Name of the answers' database: all that an answer depends on, by content.
+
+    The weights are hashed as they answer, pruned ones as pruned; what a spec does beside weights is in its
+    name. Another calibration, batch size, library, device or code is another database.
+    """
+    given = None
     if calibration is not None:
-        parts = (part if isinstance(part, str) else str(part.tolist()) for part in calibration)
-        facts.append(hashlib.sha256("\0".join(parts).encode()).hexdigest())
-    origin = json.dumps(facts, sort_keys=True, default=str)
-    return f"{Path(lm.name).name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
-
-
-def _rows(name: str, samples: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for sample in samples:
-        metric = next(metric for metric in _METRICS if metric in sample)
-        yield {
-            "task": name,
-            "item": sample["doc_id"],
-            "correct": float(sample[metric]),
-            **_answer(sample),
-        }
-
-
-def _answer(sample: dict[str, Any]) -> dict[str, Any]:
-    """The generated text, or the chosen option's index and the options' probabilities."""
-    answers = sample["filtered_resps"]
-    if isinstance(answers[0], str):
-        return {"prediction": str(answers[0]).strip(), "probabilities": None}
-    scores = np.array([float(answer[0]) for answer in answers])
-    if "acc_norm" in sample:
-        scores = scores / np.array([max(1, len(option)) for option in sample["doc"]["options"]])
-    return {"prediction": str(int(scores.argmax())), "probabilities": tuple(softmax(scores).tolist())}
+        given = [part if isinstance(part, str) else part.tolist() for part in calibration]
+    libraries = {name: version(name) for name in ("torch", "transformers", "lm-eval", "tokenizers")}
+    code = fingerprint("real.tasks.evaluate")
+    return content_key([lm.content, spec, given, batch_size, lm.device.type, libraries, code])
 
 
 def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
     """One row per spec and task: score with Wilson interval, flips against dense, agreement.
 
     Columns: n, score, lower, upper (Wilson; bootstrap for graded scores), change, change_lower, change_upper
-    (paired bootstrap over items), right_to_wrong, wrong_to_right (counts), agreement (share of equal
-    answers), chance, choice_only.
+    (paired bootstrap over items), right_to_wrong, wrong_to_right (counts of flips), mcnemar (exact p-value of
+    as many flips one way and the other), agreement (share of equal answers), chance, choice_only.
     """
     dense = items[items.spec == DENSE].set_index(["task", "item"])
     random = np.random.default_rng(seed)
@@ -214,12 +226,19 @@ def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.Dat
                 "change_upper": limits[1],
                 "right_to_wrong": int((change < 0).sum()),
                 "wrong_to_right": int((change > 0).sum()),
+                "mcnemar": _mcnemar(change),
                 "agreement": (group.prediction.to_numpy() == before.prediction.to_numpy()).mean(),
                 "chance": task(str(name)).chance if name in TASKS else None,
                 "choice_only": _choice_only(items, str(name)),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _mcnemar(change: np.ndarray[Any, Any]) -> float:
+    """Exact: given that an item flips, either way is as likely."""
+    worse, flips = int((change < 0).sum()), int((change != 0).sum())
+    return float(binomtest(worse, flips).pvalue) if flips else 1.0
 
 
 def _score_limits(

@@ -17,6 +17,7 @@ from real.models.load import LanguageModel
 from real.tasks import Task, task
 from real.text.passes import final_hidden, head_logits
 from real.text.texts import opening_tokens
+from theory.terminal.console import say
 
 PROBED = ("agreement", "units", "wikidata-choice", "capitals-choice")
 
@@ -37,12 +38,27 @@ def option_items(
     """Items of choice tasks whose options differ in the first token where they differ at all.
 
     Tokens that all options share are moved into the context; items whose options then still share a first
-    token are left out. ``probes`` takes the items reserved for forecasts instead of those for evaluation.
+    token are left out, and so, saying so, are those longer than the model's context. ``probes`` takes the
+    items reserved for forecasts instead of those for evaluation.
+
+    Raises
+    ------
+    ValueError
+        No item is left.
     """
     chosen = (task(name) for name in names)
     entries = [(one, entry) for one in chosen for entry in (one.probes if probes else one.items)]
-    items = [_option_item(lm, one, entry) for one, entry in entries]
-    return [item for item in items if item is not None]
+    items = [item for one, entry in entries if (item := _option_item(lm, one, entry)) is not None]
+    fitting = [item for item in items if len(item.context) <= lm.context_length]
+    if len(fitting) < len(items):
+        left_out = f"{len(items) - len(fitting)} of {len(items)} multiple-choice items are longer than"
+        say(f"{left_out} the context of {lm.name} ({lm.context_length} tokens) and left out")
+    if not fitting:
+        raise ValueError(
+            f"no multiple-choice item of {', '.join(names)} fits {lm.name}: its context has "
+            f"{lm.context_length} tokens, and options must differ in a token"
+        )
+    return fitting
 
 
 def _option_item(lm: LanguageModel, one: Task, entry: dict) -> OptionItem | None:  # type: ignore[type-arg]

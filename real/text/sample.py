@@ -52,7 +52,7 @@ class Samples:
         return self.tokens[row, self.prompt_lengths[row] : self.lengths[row]]
 
 
-class _GumbelRace(LogitsProcessor):
+class GumbelRace(LogitsProcessor):
     """Scores become logits / T + Gumbel noise, so that the argmax is a sample."""
 
     def __init__(self, temperature: float, generators: Sequence[torch.Generator]) -> None:
@@ -117,9 +117,8 @@ def sample(
     batches = length_batches(lm, [len(ids) for _, ids in rows], batch_size)
     continuations: dict[int, list[int]] = {}
     for batch in track(batches, "sampling"):
-        drawn = _generate(
-            lm, [rows[row][1] for row in batch], new_tokens, temperature, row_generators(seed, batch)
-        )
+        race = [GumbelRace(temperature, row_generators(seed, batch))] if temperature > 0 else []
+        drawn = generate(lm, [rows[row][1] for row in batch], new_tokens, race)
         continuations.update(zip(batch, drawn, strict=True))
     return pack(lm, rows, [continuations[row] for row in range(len(rows))], temperature, seed)
 
@@ -135,22 +134,20 @@ def length_batches(lm: LanguageModel, lengths: Sequence[int], batch_size: int) -
 
 
 @torch.inference_mode()
-def _generate(
+def generate(
     lm: LanguageModel,
-    prompts: list[list[int]],
+    prompts: Sequence[Sequence[int]],
     new_tokens: int,
-    temperature: float,
-    generators: Sequence[torch.Generator],
+    processors: Sequence[LogitsProcessor],
 ) -> list[list[int]]:
-    """Continuations of one batch, cut after the first stop token."""
+    """Continuations of one batch, cut after the first stop token; the argmax of processed logits is drawn."""
     stops, (ids, mask) = stop_tokens(lm), left_padded(lm, prompts)
-    race = [_GumbelRace(temperature, generators)] if temperature > 0 else []
     model: Any = lm.model
     with neutral_settings(model):
         output = model.generate(
             ids,
             attention_mask=mask,
-            logits_processor=LogitsProcessorList(race),
+            logits_processor=LogitsProcessorList(processors),
             generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
                 do_sample=False,
                 max_new_tokens=new_tokens,

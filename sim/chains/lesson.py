@@ -19,10 +19,13 @@ from rich.console import Group
 from rich.table import Table
 
 from sim.chains import CHAINS, COUPLINGS, SoftmaxChain, decode, sequence_tv_bracket
+from theory.formulas.claims import Claim
 from theory.names import lookup
 from theory.sequences import markov
 from theory.sequences.worst_case import worst_case_tv
 from theory.statements.catalogue import catalogue
+from theory.statements.parameters import sequence_tv, survival
+from theory.theorems.theorem import Status
 
 LENGTHS = (1, 2, 4, 8, 16, 32, 64)
 SAMPLES = 4000
@@ -109,10 +112,10 @@ def _laws(chain: SoftmaxChain, lengths: Sequence[int]) -> Iterator[dict[str, obj
     _, worst = worst_case_tv(oscillation, longest)
     saturation = markov.marginal_tv_bound(step_tv, markov.dobrushin(dense), longest)
     kl, tv = chain.path_kl(longest), chain.step_tv(longest).cumsum(0)
-    survival, affinity = chain.survival(longest), chain.path_bc(longest)
+    agreement, affinity = chain.survival(longest), chain.path_bc(longest)
     for n in lengths:
         known = {
-            "steps": float(n), "oscillation": oscillation, "step_tv": step_tv, "survival": float(survival[n
+            "steps": float(n), "oscillation": oscillation, "step_tv": step_tv, "survival": float(agreement[n
             - 1]), "kl_total": float(kl[n - 1]), "sequence_kl": float(kl[n - 1]), "tv_total": float(tv[n -
             1]), "sequence_affinity": float(affinity[n - 1]),
         }  # fmt: skip
@@ -123,21 +126,27 @@ def _laws(chain: SoftmaxChain, lengths: Sequence[int]) -> Iterator[dict[str, obj
 
 def _formulas(n: int, known: dict[str, float]) -> Iterator[dict[str, object]]:
     for theorem in (*catalogue.family("G"), catalogue["J2"]):
-        if theorem.status == "false":
+        if theorem.status is Status.FALSE:
             continue
         for claim in theorem.claims:
             needed = set(claim.columns) - {"sequence_tv", "survival"}
-            if claim.name == "sequence_tv" and needed | {"survival"} <= set(known):
-                if claim.upper is not None and claim.columns != ("sequence_tv",):
-                    yield _row(n, "sequence_tv", "bound", theorem.id, float(claim.upper(**known)))
-                if claim.estimate is not None:
-                    yield _row(n, "sequence_tv", "prediction", theorem.id, float(claim.estimate(**known)))
-            if claim.name == "survival" and needed <= set(known) and claim.lower is not None:
+            if not needed <= set(known):
+                continue
+            if claim.quantity == survival and claim.lower is not None:
                 yield _row(n, "disagreement", "bound", theorem.id, 1 - float(claim.lower(**known)))
-            if claim.name == "1 - survival" and needed <= set(known):
-                for kind, side in (("bound", claim.upper), ("prediction", claim.estimate)):
-                    if side is not None:
-                        yield _row(n, "disagreement", kind, theorem.id, float(side(**known)))
+            for quantity, name in ((sequence_tv, "sequence_tv"), (1 - survival, "disagreement")):
+                if claim.quantity == quantity:
+                    yield from _sides(claim, n, name, theorem.id, known)
+
+
+def _sides(
+    claim: Claim, n: int, quantity: str, source: str, known: dict[str, float]
+) -> Iterator[dict[str, object]]:
+    """What a claim says from above, unless it says it of every pair (TV <= 1), and its prediction."""
+    if claim.upper is not None and claim.upper.symbols:
+        yield _row(n, quantity, "bound", source, float(claim.upper(**known)))
+    if claim.estimate is not None:
+        yield _row(n, quantity, "prediction", source, float(claim.estimate(**known)))
 
 
 def _simulated(
@@ -146,9 +155,9 @@ def _simulated(
     longest = max(lengths)
     for coupling in COUPLINGS:
         decoded = decode(chain, coupling, samples, longest, rng)
-        survival = decoded.survival()
+        agreement = decoded.survival()
         for n in lengths:
-            value = 1 - float(survival[n - 1])
+            value = 1 - float(agreement[n - 1])
             error = SPREAD * (value * (1 - value) / samples) ** 0.5
             yield _row(n, "disagreement", "simulation", coupling, value, value - error, value + error)
         if coupling == "maximal" and chain.order == 1:

@@ -129,6 +129,28 @@ def _run(
     light_tails: bool,
 ) -> tuple[Run, Array]:
     p = torch.softmax(torch.from_numpy(z / temperature), -1).numpy()
+    samples, entropy = _samples(z, frozen, draws, temperature, rng)
+    known = {name: float(values.mean()) for name, values in samples.items()}
+    errors = {name: float(values.std(ddof=1)) / draws**0.5 for name, values in samples.items()}
+    squares = (samples["mean_var_p"] - known["mean_var_p"]) ** 2
+    known["var_var_p"] = float(squares.mean())
+    if light_tails:
+        errors["var_var_p"] = float(squares.std()) / draws**0.5
+    known |= _symbols_of_law(z, p) | {
+        "temperature": temperature,
+        "noise": noise,
+        "kurtosis": float(frozen.stats(moments="k")) + 3,
+        "entropy": entropy,
+    }
+    excess = samples["mean_jeffreys"] - noise**2 * (1 - samples["mean_gini_q"])
+    deviation = float(excess.std(ddof=1)) / draws**0.5
+    return Run(known, errors, samples, float(excess.mean()) / deviation if deviation else 0.0), p
+
+
+def _samples(
+    z: Array, frozen: Any, draws: int, temperature: float, rng: np.random.Generator
+) -> tuple[dict[str, Array], float]:
+    """Each drift's quantities over all draws, ``(draws,)``, and the entropy of p."""
     parts, gini_q, across = [], [], []
     centred = torch.from_numpy(z - z.mean())
     rows = max(1, min(draws, ROWS_AT_ONCE // len(z)))
@@ -140,8 +162,15 @@ def _run(
         gini_q.append(torch.softmax((logits + change) / temperature, -1).square().sum(-1).numpy())
         change = change - change.mean(-1, keepdim=True)
         across.append(measure_vectors(centred.expand(shape), centred + change).orthogonal_sq.numpy())
-    drift, gini = Drift.cat(parts), np.concatenate(gini_q)
-    samples = {
+    drift = Drift.cat(parts)
+    samples = _quantities(drift) | {"mean_gini_q": np.concatenate(gini_q)}
+    if float(centred.abs().max()) > 0:
+        samples["mean_amplification_centred"] = drift.var_r.numpy() / np.concatenate(across)
+    return samples, float(drift.entropy[0])
+
+
+def _quantities(drift: Drift) -> dict[str, Array]:
+    return {
         "mean_kl": drift.kl.numpy(),
         "mean_cosdist": drift.cosdist_p.numpy(),
         "mean_log_cos": -np.log1p(-drift.cosdist_p.numpy()),
@@ -149,7 +178,6 @@ def _run(
         "mean_tv": drift.tv.numpy(),
         "mean_var_p": drift.var_p.numpy(),
         "mean_jeffreys": (drift.kl + drift.kl_reverse).numpy(),
-        "mean_gini_q": gini,
         # to second order, as E2 and E3 speak of it
         "mean_amplification": (drift.var_r / drift.orthogonal_sq).numpy(),
         "sqrt_kl": drift.kl.sqrt().numpy(),
@@ -157,31 +185,21 @@ def _run(
         "arccos_bc": angle(drift.hellinger_sq).numpy(),
         "oscillation": drift.oscillation.numpy(),
     }
-    if float(centred.abs().max()) > 0:
-        samples["mean_amplification_centred"] = drift.var_r.numpy() / np.concatenate(across)
-    excess = samples["mean_jeffreys"] - noise**2 * (1 - gini)
-    known = {name: float(values.mean()) for name, values in samples.items()}
-    errors = {name: float(values.std(ddof=1)) / draws**0.5 for name, values in samples.items()}
-    squares = (samples["mean_var_p"] - known["mean_var_p"]) ** 2
-    known["var_var_p"] = float(squares.mean())
-    if light_tails:
-        errors["var_var_p"] = float(squares.std()) / draws**0.5
-    r = p**2 / (p**2).sum()
-    known |= moments(p, "p") | moments(r, "r")
-    known |= {
-        "temperature": temperature,
+
+
+def _symbols_of_law(z: Array, p: Array) -> dict[str, float]:
+    """What the formulas know of the dense logits."""
+    r, centred = p**2 / (p**2).sum(), torch.from_numpy(z - z.mean())
+    return {
+        **moments(p, "p"),
+        **moments(r, "r"),
         "norm_sq": float(z @ z),
         "norm_sq_centred": float(centred @ centred),
         "spread_z": float(r @ z**2 - (r @ z) ** 2),
-        "noise": noise,
-        "kurtosis": float(frozen.stats(moments="k")) + 3,
         "vocabulary": float(len(z)),
-        "entropy": float(drift.entropy[0]),
         "self_gini": float(((p - p**2) ** 2).sum()),
         "p_max": float(p.max()),
     }
-    deviation = float(excess.std(ddof=1)) / draws**0.5
-    return Run(known, errors, samples, float(excess.mean()) / deviation if deviation else 0.0), p
 
 
 def _laws(run: Run, p: Array, frozen: Any, distribution: str) -> Iterator[dict[str, object]]:

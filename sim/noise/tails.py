@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from theory.arrays import Array
 from theory.formulas.claims import Claim
-from theory.statements.catalogue import catalogue
+from theory.statements.f_noise.tails import (
+    ANGLE_DEVIATES,
+    OVERLAP_DEVIATES,
+    RANGE_QUANTILE,
+    SQRT_KL_DEVIATES,
+    VARIANCE_ABOVE,
+    VARIANCE_BELOW,
+)
 
 CONFIDENCE = 0.997
 """Of the exact (Clopper-Pearson) intervals of the frequencies."""
@@ -19,12 +26,11 @@ DEVIATIONS = (0.25, 0.5, 0.75, 1.0)
 EXPONENTS = (0.5, 1.0, 2.0, 4.0)
 RISKS = (0.5, 0.1, 0.01)
 
-_F6, _F7 = catalogue["F6"].claims, catalogue["F7"].claims
 CONCENTRATION: dict[str, Claim] = {
-    "sqrt_kl": _F6[4],
-    "angle": _F6[5],
-    "arccos_bc": _F6[6],
-    "mean_tv": _F6[6],
+    "sqrt_kl": SQRT_KL_DEVIATES,
+    "angle": ANGLE_DEVIATES,
+    "arccos_bc": OVERLAP_DEVIATES,
+    "mean_tv": OVERLAP_DEVIATES,
 }
 """Which bound of F6 is about which sample."""
 
@@ -41,11 +47,11 @@ def tail_rows(samples: Mapping[str, Array], known: Mapping[str, float]) -> Itera
     half = samples["mean_var_p"] / 2
     for exponent in EXPONENTS:
         values = {**known, "exponent": exponent}
-        high, low = _bound(_F7[0], values), _bound(_F7[1], values)
+        high, low = _bound(VARIANCE_ABOVE, values), _bound(VARIANCE_BELOW, values)
         yield _row("F7", "P(var_p/2 >= x)", high, half >= high, float(np.exp(-exponent)))
         yield _row("F7", "P(var_p/2 <= x)", low, half <= low, float(np.exp(-exponent)))
     for risk in RISKS:
-        level = _bound(_F7[2], {**known, "risk": risk})
+        level = _bound(RANGE_QUANTILE, {**known, "risk": risk})
         yield _row("F7", "P(R >= x)", level, samples["oscillation"] >= level, risk)
 
 

@@ -85,7 +85,7 @@ def lower_limit(values: Tensor, alpha: float, design: int | None = None) -> Tens
     --------
     >>> import torch
     >>> round(float(lower_limit(torch.ones(29, 1), 0.05)), 3)  # 29 prompts, nothing moved
-    0.873
+    0.881
     """
     values = check_rows(values)
     fractions, weights = stakes(len(values) if design is None else design, alpha)

@@ -7,7 +7,7 @@ model drew. Each function returns one sample per row of something whose mean ove
 - :func:`tv_terms`: TV(P_n, Q_n) of the two models' n-token outputs, which no metric in [0, 1] exceeds;
 - :func:`kl_terms`: KL(P_n||Q_n) in nats.
 
-Independent are the prompts, not the steps: see :mod:`theory.sequences.survival.confidence`.
+Independent are the prompts, not the steps: see :mod:`theory.sequences.confidence`.
 """
 
 from __future__ import annotations

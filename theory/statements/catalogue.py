@@ -46,7 +46,7 @@ class Catalogue:
         return lookup("theorem", key.split(".", 1)[0], self._table)
 
     def family(self, letter: str) -> tuple[Theorem, ...]:
-        """The theorems of one family, ``"A"`` .. ``"J"`` or ``"T"`` for the paper's.
+        """The theorems of one family, ``"A"`` .. ``"K"`` or ``"T"`` for the paper's.
 
         Raises
         ------

@@ -14,6 +14,7 @@ from theory.statements import (
     h_choices,
     i_floating_point,
     j_forecast,
+    k_scores,
     paper,
 )
 from theory.theorems.theorem import Theorem
@@ -28,6 +29,7 @@ THEOREMS: tuple[Theorem, ...] = (
     *g_sequences.THEOREMS,
     *h_choices.THEOREMS,
     *j_forecast.THEOREMS,
+    *k_scores.THEOREMS,
     *c9_best_interval.THEOREMS,
     *i_floating_point.THEOREMS,
     *paper.THEOREMS,

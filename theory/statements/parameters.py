@@ -89,3 +89,32 @@ second_budget = parameter(
 
 
 noise = parameter("noise", r"\tau", "standard deviation of every entry of delta = D/T")
+
+
+perturbed_score = parameter("perturbed_score", r"\mathbb{E}_Q f", "mean score of the perturbed model's texts")
+kept_right = parameter("kept_right", r"\mathbb{E}_P\min(1,w)f", "right mass that both models share")
+kept_wrong = parameter("kept_wrong", r"\mathbb{E}_P\min(1,w)(1-f)", "wrong mass that both models share")
+cap = parameter("cap", "M", "cap on the weight w = Q/P of a text")
+excess_mass = parameter("excess_mass", "H_M", "hockey-stick divergence: sum over texts of (Q - M P)_+")
+won_mass = parameter("won_mass", r"\sum_s Q(s)\,lo_s", "perturbed mass of prefixes that are right")
+dead_mass = parameter("dead_mass", r"\sum_s Q(s)(1-hi_s)", "perturbed mass of prefixes that are wrong")
+clean_limit = parameter("clean_limit", "U", "upper limit of the loss when nothing has moved on any prompt")
+prompts = parameter("prompts", "m", "number of prompts")
+error_rate = parameter("error_rate", r"\alpha", "probability of a wrong limit, one-sided")
+sample_share = parameter("sample_share", r"\mathrm{ESS}/N", "effective share of a sample with weights Q/P")
+lecam_texts = parameter("lecam_texts", r"\mathrm{LC}(P,Q)", "Vincze-Le Cam divergence of the laws of texts")
+greedy_score = parameter("greedy_score", r"\bar f_{\mathrm{pruned}}", "share of right pruned greedy texts")
+right_and_kept = parameter(
+    "right_and_kept",
+    r"\Pr(\mathrm{right},\mathrm{kept})",
+    "share of greedy texts that are right and kept",
+)
+kept_share = parameter("kept_share", r"\kappa", "share of greedy texts kept up to the deciding token")
+logit_noise = parameter("logit_noise", "s", "standard deviation of the noise on each logit")
+margin_density = parameter("margin_density", "g(0)", "density at 0 of the margin of the two largest logits")
+greedy_hazard = parameter("greedy_hazard", r"h_{\mathrm{greedy}}", "chance per token that the argmax changes")
+gini_mean = parameter("gini_mean", r"\mathbb{E}(1-\|p\|^2)", "mean of 1 minus the sum of p squared")
+shared_hazard = parameter("shared_hazard", r"h_{\mathrm{shared}}", "chance per token that the draws differ")
+option_tv = parameter("option_tv", r"\mathrm{TV}(p_S,q_S)", "total variation of the two laws of the options")
+first_average = parameter("first_average", r"\bar R_a", "largest average oscillation per token of an option")
+second_average = parameter("second_average", r"\bar R_b", "second largest such average")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from theory.files import atomic_path
+from theory.files import atomic_path, check_writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,10 +23,24 @@ def check_table_path(path: Path | None) -> None:
     Raises
     ------
     ValueError
-        The suffix is none of ``SUFFIXES``.
+        The suffix is none of ``SUFFIXES``, or nothing can be written there.
     """
     if path is not None and path.suffix not in SUFFIXES:
         raise ValueError(f"--out must end in {' or '.join(SUFFIXES)}, got {str(path)!r}")
+    check_outputs(path)
+
+
+def check_outputs(*paths: Path | None) -> None:
+    """Refuse, before the work begins, files that cannot be written when it is done.
+
+    Raises
+    ------
+    ValueError
+        One sentence that names the path and the reason.
+    """
+    for path in paths:
+        if path is not None and path != STDOUT:
+            check_writable(path)
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:

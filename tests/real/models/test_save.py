@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 from real.models.load import load
 from real.models.save import SaveError, save
 from real.pruning.apply import prune, pruned
+from tests.real.every_family import tiny
 from tests.real.families import TRANSFORMERS, language_model, some_tokens
 
 TOKENS = some_tokens()
@@ -73,7 +74,7 @@ def test_model_card_says_what_was_done(tmp_path: Path) -> None:
     card = (folder / "README.md").read_text()
     for said in (
         "`attn:1` dropped attn:[",
-        "`wanda:2:4` left 50.0%",
+        "`wanda:2:4` left 50.0% of the pruned weights",
         "given, 2 x 12 tokens",
         "Seed: 5",
         "| name | llama |",
@@ -101,3 +102,11 @@ def test_a_structure_no_configuration_describes(tmp_path: Path) -> None:
     lm = language_model("qwen3-moe-alternating")
     with pytest.raises(SaveError, match="configuration cannot describe the pruned structure"):
         save(prune(lm, "block:[0]"), tmp_path / "pruned")
+
+
+def test_layers_scaled_by_their_number_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    """Loaded again, layer 1 of the dense model would be scaled as layer 0 is."""
+    with pytest.raises(SaveError, match="loaded again, the pruned model gives other logits than in memory"):
+        save(prune(tiny("beam"), "block:[0]"), tmp_path / "pruned")
+    assert list(tmp_path.iterdir()) == []
+    save(prune(tiny("beam"), "attn:[0]"), tmp_path / "pruned")

@@ -12,10 +12,11 @@ from real.pruning.apply import prune, pruned
 from real.pruning.sparsegpt import Hessian
 from real.pruning.spec import Unstructured
 from real.pruning.wanda import InputNorms, wanda_mask
-from real.structure.matrices import all_matrices, experts_one_by_one, layer_matrices
+from real.structure.matrices import experts_one_by_one
 from real.structure.recognise import anatomy
 from real.structure.stream import stream
 from real.structure.walk import Walk
+from real.structure.weights import weights
 from tests.real.families import TRANSFORMERS, encoder, family, language_model, some_tokens
 
 TOKENS = some_tokens(rows=4, length=16)
@@ -35,7 +36,7 @@ WEIGHT_SPECS = [
 def test_only_matrices_inside_the_layers_change_and_all_comes_back(name: str, spec: str) -> None:
     lm = language_model(name)
     before = {key: weight.clone() for key, weight in lm.model.state_dict().items()}
-    ours = {id(matrix.parameter) for matrix in all_matrices(anatomy(lm.model))}
+    ours = {id(matrix.parameter) for matrix in weights(anatomy(lm.model))}
     inside = {key for key, parameter in lm.model.named_parameters() if id(parameter) in ours}
     with pruned(lm, spec, TOKENS) as applied:
         now = lm.model.state_dict()
@@ -53,7 +54,7 @@ def test_only_matrices_inside_the_layers_change_and_all_comes_back(name: str, sp
 @pytest.mark.parametrize("method", ["magnitude", "wanda", "sparsegpt"])
 def test_groups_are_exact_in_every_matrix(name: str, method: str) -> None:
     smaller = prune(language_model(name), f"{method}:2:4", TOKENS)
-    for matrix in all_matrices(anatomy(smaller.model)):
+    for matrix in weights(anatomy(smaller.model)):
         zeros = (matrix.view == 0).reshape(-1, 4).sum(-1)
         assert (zeros >= 2).all(), matrix.name  # more where the input feature is dead
         assert (zeros == 2).float().mean() > 0.99, matrix.name
@@ -73,7 +74,7 @@ def test_one_statistic_per_distinct_input() -> None:
     found = anatomy(family("llama"))
     walk = Walk(found, TOKENS)
     layer = next(walk.layers())
-    matrices = layer_matrices(layer)
+    matrices = list(weights(found).matrices[0])
     statistics = walk.observe(layer, matrices, Hessian)
     assert len(matrices) == 7
     assert len(statistics) == 4
@@ -104,7 +105,7 @@ def test_statistics_are_those_of_module_hooks(name: str) -> None:
         handle.remove()
     walk = Walk(found, TOKENS)
     layer = next(walk.layers())
-    matrices = layer_matrices(layer)
+    matrices = list(weights(found).matrices[0])
     statistics = walk.observe(layer, matrices, InputNorms)
     for matrix in matrices:
         expected = torch.linalg.vector_norm(torch.cat(caught[id(matrix.parameter)]), dim=0)
@@ -123,7 +124,7 @@ def test_experts_are_calibrated_by_the_tokens_that_chose_them() -> None:
     with experts_one_by_one(model):
         walk = Walk(found, TOKENS)
         layer = next(walk.layers())
-        matrices = layer_matrices(layer)
+        matrices = list(weights(found).matrices[0])
         statistics = walk.observe(layer, matrices, InputNorms)
     first = {m.expert: m for m in matrices if "gate_up_proj" in m.name}
     for expert, matrix in first.items():

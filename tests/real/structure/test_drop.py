@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -10,10 +11,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from real.pruning.apply import prune, pruned
 from real.pruning.spec import SpecError
-from real.structure.drop import DropError, check_dropped, drop_for_good, dropped, products_skipped
+from real.structure.drop import DropError, check_dropped, dropped, products_skipped
 from real.structure.part import Part
 from real.structure.recognise import anatomy
+from real.structure.removal import LAYER_NUMBERS, drop_for_good, gone_for_good
 from real.structure.stream import last_residual, stream
+from tests.real.every_family import tiny
 from tests.real.families import CONFIGS, LAYERS, TRANSFORMERS, encoder, family, language_model, some_tokens
 
 THREE = [Part(0, "attn"), Part(1, "block"), Part(2, "mlp")]
@@ -178,3 +181,40 @@ def test_prune_leaves_the_original_alone() -> None:
 def test_specs_that_do_not_fit_the_model(spec: str, sentence: str) -> None:
     with pytest.raises((SpecError, ValueError), match=sentence):
         prune(language_model("llama"), spec, some_tokens())
+
+
+def test_products_that_another_layer_needs_are_not_skipped() -> None:
+    """Layer 2 reads layer 1's keys: without layer 1's attention, its keys are still computed."""
+    lm = dataclasses.replace(language_model("llama"), model=copy.deepcopy(family("llama")))
+    layers = lm.model.model.layers
+    layers[2].self_attn.k_proj = layers[1].self_attn.k_proj
+    lm = dataclasses.replace(lm, model=copy.deepcopy(lm.model))
+    projection = lm.model.model.layers[1].self_attn.o_proj
+    handle = projection.register_forward_hook(lambda module, args, output: torch.zeros_like(output))
+    truth = _logits(lm.model, some_tokens())
+    handle.remove()
+    with pruned(lm, "attn:[1]"):
+        assert torch.equal(_logits(lm.model, some_tokens()), truth)
+
+
+@pytest.mark.parametrize("attribute", LAYER_NUMBERS)
+def test_whatever_a_layer_calls_its_number_is_renumbered(attribute: str) -> None:
+    model = copy.deepcopy(family("llama"))
+    for index, layer in enumerate(model.model.layers):
+        setattr(layer.mlp, attribute, index)
+    found = anatomy(model)
+    with gone_for_good(found, [Part(1, "block")]):
+        assert [getattr(layer.mlp, attribute) for layer in model.model.layers] == [0, 1]
+    assert [getattr(layer.mlp, attribute) for layer in model.model.layers] == [0, 1, 2]
+    assert model.config.num_hidden_layers == LAYERS
+
+
+@pytest.mark.parametrize("name", ["zaya", "gemma4_text", "longcat_flash"])
+def test_a_block_that_others_need_is_refused_and_all_comes_back(name: str) -> None:
+    lm = tiny(name)
+    before = _logits(lm.model, some_tokens())
+    with pytest.raises(DropError, match=r"could not drop block:\[0\]"), pruned(lm, "block:[0]"):
+        pass
+    with pytest.raises(DropError):
+        prune(lm, "block:[0]")
+    assert torch.equal(_logits(lm.model, some_tokens()), before)

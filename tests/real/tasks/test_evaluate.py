@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import binom
 
 from real.models.load import LanguageModel
 from real.tasks import TASKS, task
@@ -76,6 +78,12 @@ def test_flips_add_up_to_the_change(tables: list[pd.DataFrame]) -> None:
     summary = summarise(pd.concat(tables))
     net = (summary.wrong_to_right - summary.right_to_wrong) / summary.n
     assert net.to_numpy() == pytest.approx(summary.change.to_numpy())
+    flips, fewer = (
+        summary.right_to_wrong + summary.wrong_to_right,
+        summary[["right_to_wrong", "wrong_to_right"]],
+    )
+    exact = np.minimum(1, 2 * binom.cdf(fewer.min(axis=1), flips, 0.5))
+    assert summary.mcnemar.to_numpy() == pytest.approx(exact)
     assert (summary.lower <= summary.score).all()
     assert (summary.score <= summary.upper).all()
     assert (summary.change_lower <= summary.change_upper).all()
@@ -136,5 +144,5 @@ def test_retrieval_by_library_is_retrieval_by_hand(tiny_lm: LanguageModel, tmp_p
 
 def test_another_calibration_has_other_answers(tiny_lm: LanguageModel) -> None:
     texts = [None, ["one", "two"], ["one"], torch.tensor([[1, 2], [3, 4]]), [torch.tensor([1, 2])]]
-    assert len({_key(tiny_lm, "wanda:50%", calibration) for calibration in texts}) == len(texts)
-    assert _key(tiny_lm, "wanda:50%", ["one"]) == _key(tiny_lm, "wanda:50%", ["one"])
+    assert len({_key(tiny_lm, "wanda:50%", calibration, 16) for calibration in texts}) == len(texts)
+    assert _key(tiny_lm, "wanda:50%", ["one"], 16) == _key(tiny_lm, "wanda:50%", ["one"], 16)

@@ -132,3 +132,27 @@ def test_two_token_angle_is_the_measured_angle(gap, change, T):
     predicted = float(exact.upper(gap=gap, change=float(gap + change) - gap, temperature=T))
     assert value == pytest.approx(predicted, rel=1e-6, abs=1e-14)
     assert value <= float(ceiling.upper(change=abs(change), temperature=T)) * (1 + ROUNDING) + 1e-15
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-2, 0.1])
+def test_a_tie_is_no_temperature_law(temperature: float) -> None:
+    """E5 once promised that drift vanishes at small temperature: at gap 0 total variation grows to 1/2."""
+    z, after = torch.zeros(2).double(), torch.tensor([0.5, 0.0]).double()
+    assert float(measure(z, after, temperature).tv) == pytest.approx(math.tanh(0.25 / temperature) / 2)
+    assert float(measure(z, after, 1e-3).tv) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("gap", [-3.0, 3.0])
+def test_the_worst_temperature_has_no_sign(gap: float) -> None:
+    """E5 gave T* = g/1.5434, negative for g < 0."""
+    worst, z = abs(gap) / 1.543405, torch.tensor([gap, 0.0]).double()
+    drift = [float(measure(z, z + torch.tensor([1e-4, 0.0]), worst * factor).tv) for factor in (0.9, 1, 1.1)]
+    assert drift[1] == max(drift)
+
+
+def test_the_amplification_has_no_supremum_along_a_constant() -> None:
+    """E4 needs z not constant: parallel to a constant is a common shift, which moves nothing."""
+    z = torch.full((4,), 2.0).double()
+    moved = measure(z, 1.001 * z)
+    assert float(moved.cosdist_p) == 0
+    assert any("not constant" in hypothesis for hypothesis in catalogue["E4"].hypotheses)

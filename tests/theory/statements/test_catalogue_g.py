@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from theory import Status, catalogue, gumbel_flip, measure
+from theory.sequences import markov
 from theory.statements.g_sequences.shared_seed import inverse_cdf_flip
 
 
@@ -164,3 +165,30 @@ def test_folklore_is_never_certified():
     for key in ("G3x", "G12", "G14x"):
         with pytest.raises(ValueError, match="must be proved"):
             catalogue[key].certify({"oscillation": 1.0, "steps": 2.0})
+
+
+def test_the_perron_half_life_is_not_the_first_half() -> None:
+    """G7 once said "exactly": three texts in ten survive the first token, the formula says 6.9 tokens."""
+    dense, perturbed = np.array([[0.9, 0.1], [0.1, 0.9]]), np.array([[0.2, 0.8], [0.11, 0.89]])
+    survives = markov.survival(np.array([1.0, 0.0]), dense, perturbed, steps=60)
+    assert survives[1] == pytest.approx(0.3)
+    half = markov.half_life(dense, perturbed)
+    assert half > 6.8
+    assert survives[60] / survives[53] == pytest.approx(0.5 ** (7 / half), rel=1e-6)
+    assert "In the long run" in catalogue["G7"].statement
+
+
+def test_a_token_may_stay_after_a_tie() -> None:
+    """G10 once said "iff" without a word on ties: z = (1, 0), D = (0, 1) keeps the first token."""
+    z, change = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    assert int((z + change).argmax()) == int(z.argmax()) == 0
+    assert not z[0] - z[1] > change[1] - change[0]
+    assert any("tie" in hypothesis for hypothesis in catalogue["G10"].hypotheses)
+
+
+def test_the_second_moment_is_not_the_number_of_texts_needed() -> None:
+    """G1's bound is on a variance: a rare text of weight 10^7 makes it 10^5 and hardly matters to a score."""
+    p, q = np.array([1 - 1e-9, 1e-9]), np.array([0.99, 0.01])
+    assert (q**2 / p).sum() > 1e4
+    assert math.exp((q * np.log(q / p)).sum()) < 1.2
+    assert "nearer e^(KL(Q||P))" in catalogue["G1"].statement

@@ -119,3 +119,17 @@ def test_options_of_a_confident_model_have_more_variance_under_noise():
     whole = float(catalogue["F1"].claim.upper(noise=1.0, gini_p=float(p @ p)))
     options = float(catalogue["H5"].claim.upper(noise=1.0, gini_options=0.5))
     assert options > 10 * whole
+
+
+def test_truncated_kl_is_finite_where_one_support_is_inside_the_other() -> None:
+    """H6 once said that KL is infinite as soon as the kept sets differ."""
+    p, q = torch.tensor([0.7, 0.3]).double(), torch.tensor([0.6, 0.4]).double()
+    kept_p, kept_q = kept_by_top_k(p, 1), kept_by_top_k(q, 2)
+    p_cut, q_cut = (torch.where(kept, w, 0.0) for w, kept in ((p, kept_p), (q, kept_q)))
+    p_cut, q_cut = p_cut / p_cut.sum(), q_cut / q_cut.sum()
+    forward = torch.nn.functional.kl_div(q_cut.log(), p_cut, reduction="sum")
+    backward = torch.nn.functional.kl_div(p_cut.log(), q_cut, reduction="sum")
+    assert not torch.equal(kept_p, kept_q)
+    assert float(forward) == pytest.approx(np.log(1 / 0.6))
+    assert float(backward) == np.inf
+    assert "KL(p_S||q_S') only if a token of S is not in S'" in catalogue["H6"].statement

@@ -162,3 +162,25 @@ def test_the_worst_move_is_a_set_of_raised_tokens(z, R):
     rng = np.random.default_rng(0)
     reached = max(-minimize(lambda x: -kl(x), rng.normal(size=4), method="BFGS").fun for _ in range(2))
     assert reached <= best + 1e-12
+
+
+def test_acceptance_at_a_tie_tends_to_one_half():
+    """J4 needs "no tie" for its limit T -> 0."""
+    z, draft = torch.zeros(2).double(), torch.tensor([1.0, 0.0]).double()
+    assert 1 - float(measure(z, draft, 1e-3).tv) == pytest.approx(0.5)
+    assert any("tie" in hypothesis for hypothesis in catalogue["J4"].hypotheses)
+
+
+def test_forecast_means_hold_for_truncated_samplers():
+    """J1 once asked for untruncated texts; only KL needs the support (K8)."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        p, q = (rng.dirichlet(np.ones(5)) * (rng.random(5) < 0.7) for _ in range(2))
+        if p.sum() == 0 or q.sum() == 0:
+            continue
+        p, q = p / p.sum(), q / q.sum()
+        seen = p > 0
+        weight = q[seen] / p[seen]
+        assert p[seen] @ np.minimum(1, weight) == pytest.approx(np.minimum(p, q).sum())
+        assert p[seen] @ np.maximum(1 - weight, 0) == pytest.approx(np.abs(p - q).sum() / 2)
+    assert not any("untruncated" in hypothesis for hypothesis in catalogue["J1"].hypotheses)

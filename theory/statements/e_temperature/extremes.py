@@ -71,6 +71,8 @@ def _invisible() -> Iterator[Relation]:
     shifted = Instance(z, [step] * 3)
     yield abs(shifted.column("tv")), "<=", mpf(10) ** -100
     yield mpf("1e-9"), "<=", shifted.column("cosdist_z")
+    constant = Instance([mpf(2)] * 3, [step] * 3)  # parallel to a constant z: nothing moves at all
+    yield abs(constant.column("cosdist_p")), "<=", mpf(10) ** -100
 
 
 E4 = Theorem(
@@ -84,7 +86,7 @@ E4 = Theorem(
     "r_i^2/(r_i - x) = 1 and lies between max(r_(2), r_(1)(1 - r_(1))) and min(r_(1), 1/2, 1 - |r|^2, 2 "
     "r_(1)(1 - r_(1))).",
     status=Status.SHARP,
-    hypotheses=("second order in D",),
+    hypotheses=("second order in D", "z is not constant, else D parallel to z is a common shift"),
     claims=(
         between(
             at_least(top_eigenvalue, sp.Max(r_second, r_first * (1 - r_first)), increasing=("r_second",)),

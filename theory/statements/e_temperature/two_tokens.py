@@ -63,10 +63,16 @@ E5 = Theorem(
     name="temperature-law",
     title="Temperature law of two competing tokens",
     statement="Two tokens at logit gap g whose gap changes by a small d: 1 - cos is about d^2 "
-    "sech^2(g/T)/(8T^2), KL about d^2 sech^2(g/2T)/(8T^2), TV about |d| sech^2(g/2T)/(4T). Each vanishes at "
-    "small and at large temperature and peaks at T* = g/1.199679 (cosine), g/2.399357 (KL), g/1.543405 (TV).",
+    "sech^2(g/T)/(8T^2), KL about d^2 sech^2(g/2T)/(8T^2), TV about |d| sech^2(g/2T)/(4T). If g is not 0, "
+    "each vanishes at small and at large temperature and peaks at T* = |g|/1.199679 (cosine), |g|/2.399357 "
+    "(KL), |g|/1.543405 (TV). At a tie, g = 0, TV grows to 1/2 as T falls.",
     status=Status.ASYMPTOTIC,
-    hypotheses=("V = 2, or all other tokens negligible", "d is small against T", "d > 0 for TV"),
+    hypotheses=(
+        "V = 2, or all other tokens negligible",
+        "d is small against T",
+        "for the behaviour in T: g is not 0 and |d| < |g|",
+        "d > 0 for TV",
+    ),
     claims=(about(cosdist_p, _small_cosine), about(kl, _small_kl), about(tv, _small_tv)),
     derivation=(
         identity("KL: no first-order term", _derivative(_exact_kl, 1), sp.Integer(0)),
@@ -102,6 +108,12 @@ E5 = Theorem(
             sp.tanh(_y) + _y / sp.cosh(_y) ** 2,
         ),
         computed("The roots are 1.199678640... and 1.543404638...", Method.INTERVAL, _enclosed_roots),
+        identity("the laws are even in g", _small_tv, _small_tv.subs(gap, -gap)),
+        identity(
+            "at a tie TV is tanh(d/2T)/2, which tends to 1/2",
+            _exact_tv.subs(gap, 0),
+            sp.tanh(change / (2 * T)) / 2,
+        ),
     ),
     limit=expansion(
         "T -> infinity, u = 1/T: 1 - cos is d^2 u^2/8, T2 with r uniform",

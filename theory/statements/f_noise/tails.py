@@ -100,6 +100,13 @@ def _tails() -> Iterator[tuple[Any, float]]:
             yield np.abs(sample - sample.mean()) >= x, min(bound, 1.0)
 
 
+SQRT_KL_DEVIATES = at_most(tail_probability, 2 * sp.exp(-2 * deviation**2 / noise**2))
+"""Of the square root of KL(p||q) from its mean."""
+ANGLE_DEVIATES = at_most(tail_probability, 2 * sp.exp(-(deviation**2) / noise**2))
+"""Of the angle between p and q."""
+OVERLAP_DEVIATES = at_most(tail_probability, 2 * sp.exp(-4 * deviation**2 / noise**2))
+"""Of arccos(1 - hellinger_sq), and of total variation."""
+
 F6 = Theorem(
     id="F6",
     name="dimension-free-lipschitz",
@@ -115,9 +122,9 @@ F6 = Theorem(
         at_most(_angle(cosdist_p), sp.sqrt(_length_sq / 2), increasing=("var_u", "vocabulary")),
         at_most(_angle(hellinger_sq), sp.sqrt(_length_sq / 8), increasing=("var_u", "vocabulary")),
         at_most(tv, sp.sqrt(_length_sq / 8), increasing=("var_u", "vocabulary")),
-        at_most(tail_probability, 2 * sp.exp(-2 * deviation**2 / noise**2)),
-        at_most(tail_probability, 2 * sp.exp(-(deviation**2) / noise**2)),
-        at_most(tail_probability, 2 * sp.exp(-4 * deviation**2 / noise**2)),
+        SQRT_KL_DEVIATES,
+        ANGLE_DEVIATES,
+        OVERLAP_DEVIATES,
     ),
     derivation=(
         symbolic("The gradient of KL(p||q) in delta is q - p, V = 3", _gradient),
@@ -196,6 +203,12 @@ def _ranges() -> Iterator[tuple[Any, float]]:
 _mean_half = noise**2 * (1 - gini_p) / 2
 _fluctuation = noise**2 * sp.sqrt(trace_square * exponent)
 
+VARIANCE_ABOVE = at_most(
+    quantile_upper, _mean_half + _fluctuation + noise**2 * sp.Min(p_max, sp.Rational(1, 2)) * exponent
+)
+VARIANCE_BELOW = at_least(quantile_lower, _mean_half - _fluctuation)
+RANGE_QUANTILE = at_most(oscillation_quantile, 2 * noise * sp.sqrt(2 * sp.log(2 * vocabulary / risk)))
+
 F7 = Theorem(
     id="F7",
     name="noise-tails",
@@ -208,11 +221,9 @@ F7 = Theorem(
     status=Status.VALID,
     hypotheses=("entries of delta independent Gaussian, mean 0, variance tau^2",),
     claims=(
-        at_most(
-            quantile_upper, _mean_half + _fluctuation + noise**2 * sp.Min(p_max, sp.Rational(1, 2)) * exponent
-        ),
-        at_least(quantile_lower, _mean_half - _fluctuation),
-        at_most(oscillation_quantile, 2 * noise * sp.sqrt(2 * sp.log(2 * vocabulary / risk))),
+        VARIANCE_ABOVE,
+        VARIANCE_BELOW,
+        RANGE_QUANTILE,
     ),
     derivation=(
         argument(

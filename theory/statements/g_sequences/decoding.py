@@ -8,6 +8,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import sympy as sp
+import torch
 from mpmath import mpf
 
 from theory.formulas.claims import at_least, at_most, equal
@@ -227,7 +228,10 @@ def _tie_at_the_margin() -> str:
         kept = [margin - push > 0 for push in (margin - 1, margin, margin + 1)]
         if kept != [True, False, False]:
             raise StepFailedError(f"margin {margin}: kept {kept} for R below, at and above the margin")
-    return "z = (m, 0), D = (0, R): kept for R < m, tied at R = m, flipped for R > m"
+        tied = torch.tensor([float(margin), float(margin)], dtype=torch.float64)
+        if int(tied.argmax()) != 0:
+            raise StepFailedError("argmax takes the first of two largest logits")
+    return "z = (m, 0), D = (0, R): kept for R < m, tied (here kept) at R = m, flipped for R > m"
 
 
 G10 = Theorem(
@@ -235,9 +239,10 @@ G10 = Theorem(
     name="greedy-first-divergence",
     title="Greedy decoding: the first divergence is read off one teacher-forced pass",
     statement="Until the first mismatch both models read the dense greedy prefix, so the first divergence "
-    "of two greedy runs is the first argmax mismatch on the dense trajectory: exact, no bound. A token "
-    "stays iff z_i - z_j > D_j - D_i for all j; it is certain to stay if margin > R, equivalently p_1/p_2 "
-    "> e^R, and no smaller multiple of R suffices.",
+    "of two greedy runs is the first argmax mismatch on the dense trajectory: exact, no bound. Unless the "
+    "perturbed logits tie for the largest, a token stays iff z_i - z_j > D_j - D_i for all j; after a tie "
+    "the rule for ties decides. It is certain to stay if margin > R, equivalently p_1/p_2 > e^R, and no "
+    "smaller multiple of R suffices.",
     status=Status.EXACT,
     derivation=(
         argument("Induction on the step: equal prefixes give both models the inputs of the dense run."),
@@ -249,7 +254,10 @@ G10 = Theorem(
         sampled("the pairwise test is exact, and margin > R implies it", _pairwise),
         computed("margin = R does not certify", Method.ENUMERATED, _tie_at_the_margin),
     ),
-    hypotheses=("greedy decoding; ties break the same way in both models",),
+    hypotheses=(
+        "greedy decoding; ties break the same way in both models",
+        "the pairwise test: no tie for the largest perturbed logit",
+    ),
     source="definition of greedy decoding",
 )
 

@@ -54,8 +54,8 @@ G1 = Theorem(
     name="chain-rule",
     title="Chain rule and the price of importance sampling",
     statement="KL(P||Q) = sum_t E_P KL_t: n times the teacher-forced mean, exactly. The second moment of "
-    "the importance weights, 1 + chi2(Q||P), is at most prod_t cosh^2(R_t/2): estimating Q from dense "
-    "samples may need that many.",
+    "the importance weights, 1 + chi2(Q||P), is at most prod_t cosh^2(R_t/2): a bound on the variance of "
+    "estimates of Q from dense samples. How many are needed is nearer e^(KL(Q||P)) (K6).",
     status=Status.SHARP,
     claims=(_chain, _weights),
     hypotheses=("R is the supremum of the oscillation over steps and prefixes",),

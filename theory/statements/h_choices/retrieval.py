@@ -206,13 +206,23 @@ def _top_k_sets(x: Instance) -> Iterator[Relation]:
             yield left, sign, right + mpf(10) ** -100
 
 
+def _one_support_inside() -> Iterator[Relation]:
+    """S = {1} inside S' = {1, 2}: KL(p_S||q_S') = -log(q_1/(q_1 + q_2)) is finite, the reverse is not."""
+    q = [mpf("0.6"), mpf("0.4")]
+    p, q_kept = _truncated([mpf("0.7"), mpf("0.3")], [0]), _truncated(q, [0, 1])
+    forward = mpmath.fsum(a * mpmath.log(a / b) for a, b in zip(p, q_kept, strict=True) if a > 0)
+    yield forward, "=", -mpmath.log(mpf("0.6"))
+    yield mpf(1), "=", mpf(int(any(b > 0 and a == 0 for a, b in zip(p, q_kept, strict=True))))
+
+
 H6 = Theorem(
     id="H6",
     name="truncated-sampling",
     title="Top-k and top-p sampling: two supports",
     statement="Let the dense model keep S and the perturbed one S'. Then TV(p_S, q_S') <= tanh(R_S/4) + 1 - "
-    "q(S and S')/max(q(S), q(S')); the second part is exactly TV(q_S, q_S'). KL and R are infinite as soon "
-    "as S and S' differ.",
+    "q(S and S')/max(q(S), q(S')); the second part is exactly TV(q_S, q_S'). R is infinite as soon as S and "
+    "S' differ, KL(p_S||q_S') only if a token of S is not in S': S = {1} in S' = {1, 2} with q = (.6, .4) "
+    "gives log(1/.6).",
     status=Status.VALID,
     claims=(
         at_most(
@@ -230,6 +240,7 @@ H6 = Theorem(
         sampled(
             "All top-k sets of every instance: the identity and the bound", _top_k_sets, instances=moderate
         ),
+        related("KL is finite where S is a part of S'", _one_support_inside),
     ),
     witnesses=(
         Witness(

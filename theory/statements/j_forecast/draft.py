@@ -72,8 +72,8 @@ J4 = Theorem(
     name="draft-temperature",
     title="Acceptance of a draft and its best temperature",
     statement="At a common temperature T acceptance is at least 2/(1 + e^(osc(D)/(2T))), so it tends to 1 "
-    "as T grows; as T falls it tends to 1 or 0 as the argmaxes agree or not. A draft q_b proportional to "
-    "e^(b z') has KL(p||q_b) convex in b, least at the only b with E_(q_b) z' = E_p z'.",
+    "as T grows; as T falls it tends to 1 or 0 as the argmaxes agree or not, if neither has a tie. A draft "
+    "q_b proportional to e^(b z') has KL(p||q_b) convex in b, least at the only b with E_(q_b) z' = E_p z'.",
     status=Status.SHARP,
     claims=(
         at_least(
@@ -86,6 +86,7 @@ J4 = Theorem(
     hypotheses=(
         "z' is not constant",
         "p has full support, so E_p z' lies strictly between min z' and max z'",
+        "T -> 0: neither model has a tie for its largest logit; with z = (0, 0), z' = (1, 0) it is 1/2",
     ),
     derivation=(
         argument("B1 with R = osc(D)/T."),

@@ -113,7 +113,11 @@ J1 = Theorem(
     "coupled first divergence, so one DKW band covers the whole survival curve.",
     status=Status.EXACT,
     claims=(Claim(survival), Claim(sequence_tv), Claim(sequence_kl), Claim(identical_tokens)),
-    hypotheses=("texts are sampled from the dense model, untruncated", "prompts are independent draws"),
+    hypotheses=(
+        "P and Q are the laws as sampled from, truncation included (K8); texts are sampled from P",
+        "KL: every text of P is one of Q, else it is infinite",
+        "prompts are independent draws",
+    ),
     derivation=(
         argument("Change of measure from Q or min(P,Q) to P; no text of the perturbed model is needed."),
         enumerated(

@@ -1,0 +1,76 @@
+"""The harness' way of letting a model write, with another model's texts as drafts: equal texts, less work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from lm_eval.models.huggingface import HFLM
+from torch import Tensor
+
+from real.models.load import LanguageModel
+from real.text.drafted import write_from_drafts
+
+_ANSWERS = 64  # written before they are kept
+Drafts = dict[str, str]
+"""What a model wrote after a context."""
+
+
+class DraftedLM(HFLM):  # type: ignore[misc]
+    """A model under the harness; greedy text is verified against ``drafts`` and written where it departs.
+
+    Whatever the drafts say, texts are those that the harness itself lets the model write. Drawn texts (tasks
+    that ask for a temperature) and models whose cache cannot be shared are left to it.
+    """
+
+    def __init__(self, lm: LanguageModel, drafts: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(pretrained=lm.model, device=str(lm.device), **settings)
+        self._lm = lm
+        self._drafts = {tuple(self._ids(context)): (context, text) for context, text in drafts.items()}
+
+    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        """Answers to the harness' requests, in batches that share what their contexts share."""
+        before = int(self.batch_size_per_gpu)  # type: ignore[has-type]
+        if self._lm.checks.shared:
+            self.batch_size_per_gpu = max(before, _ANSWERS)
+        try:
+            answers: list[str] = super().generate_until(requests, disable_tqdm)
+        finally:
+            self.batch_size_per_gpu = before
+        return answers
+
+    def _model_generate(self, context: Tensor, max_length: int, stop: list[str], **settings: Any) -> Tensor:
+        greedy = not settings.get("do_sample") and not settings.get("temperature")
+        others = settings.keys() - {"do_sample", "temperature", "attention_mask"}
+        if not greedy or others or not self._lm.checks.shared:
+            alone: Tensor = super()._model_generate(context, max_length, stop, **settings)
+            return alone
+        prompts = [
+            row[mask.bool()].tolist() for row, mask in zip(context, settings["attention_mask"], strict=True)
+        ]
+        texts = write_from_drafts(
+            self._lm,
+            prompts,
+            [self._draft(prompt, stop) for prompt in prompts],
+            max_length - context.shape[1],
+            ended=lambda ids: any(part in self.tok_decode(list(ids)) for part in stop if part),
+        )
+        whole = torch.full((len(texts), max(map(len, texts))), self.tokenizer.pad_token_id)
+        for row, text in zip(whole, texts, strict=True):
+            row[: len(text)] = torch.tensor(text)
+        return torch.cat([context, whole.to(context.device)], dim=1)
+
+    def _draft(self, prompt: Sequence[int], stop: Sequence[str]) -> list[int]:
+        """The draft's tokens as they follow the prompt, with the likeliest end."""
+        if tuple(prompt) not in self._drafts:
+            return []
+        context, text = self._drafts[tuple(prompt)]
+        whole = self._ids(context + text + next(iter(stop), ""))
+        if whole[: len(prompt)] == list(prompt):
+            return whole[len(prompt) :]
+        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def _ids(self, text: str) -> list[int]:
+        ids, _ = self.tok_batch_encode([text])
+        return list(ids[0].tolist())

@@ -151,9 +151,6 @@ def test_a_quantised_checkpoint_without_its_package(method: str, tmp_path: Path)
 def test_what_is_no_model_says_why(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "no *.safetensors" in refusal(str(tmp_path / "empty"))
-    (tmp_path / "tiny.gguf").write_bytes(b"GGUF")
-    for place in (tmp_path, tmp_path / "tiny.gguf", "models/tiny.gguf"):
-        assert "GGUF files are not loaded" in refusal(str(place))
     LM.model.save_pretrained(tmp_path / "bare")
     assert "holds no tokenizer" in refusal(str(tmp_path / "bare"))
     with pytest.raises(ValueError, match="hub id"):

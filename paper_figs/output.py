@@ -24,6 +24,7 @@ from paper_figs.figure import Figure
 from paper_figs.style import paper_style
 from theory.files import atomic_path
 from theory.fingerprint import ROOT
+from theory.outside import spreadsheet
 
 CHARACTERS, LINE = 14, 0.145  # of a title: characters to the inch, inches to the line
 
@@ -121,7 +122,7 @@ def write(
         _head(canvas, takeaway(figure, frame))
         _save(canvas, figure.title, *paths[:2])
     with atomic_path(paths[2]) as partial:
-        frame.to_csv(partial, index=False)
+        spreadsheet(frame).to_csv(partial, index=False)
     sidecar = {
         "id": figure.id,
         "title": figure.title,

@@ -33,7 +33,8 @@ FAMILIES = {
 def render(package: str, **values: object) -> str:
     """Fill ``template.html`` of ``package``; text is escaped unless it is ``Markup``."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(text(package, "template.html")).render(**values)
+    page = environment.from_string(text(package, "template.html")).render(**values)
+    return page.encode("utf-8", "backslashreplace").decode()  # half letters have no UTF-8
 
 
 def text(package: str, name: str) -> Markup:

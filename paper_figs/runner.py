@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from rich.markup import escape
 from rich.progress import Progress
 
 from paper_figs.context import Context
@@ -18,7 +19,7 @@ from paper_figs.figure import Figure
 from real import ModelUnavailableError
 from theory.files import atomic_path
 from theory.names import UnknownNameError
-from theory.terminal.console import progress_display, remarks
+from theory.terminal.console import progress_display, remarks, styled
 
 Item = TypeVar("Item")
 
@@ -94,7 +95,7 @@ class _Results:
                 self.failure(figure, error)
             else:
                 self._log(figure).unlink(missing_ok=True)
-                remarks.print(f"[green]made[/green]   {figure.id:<22} {figure.title}", highlight=False)
+                remarks.print(styled(f"[green]made[/green]   {figure.id:<22} {escape(figure.title)}"))
 
     def failure(self, figure: Figure, error: Exception) -> None:
         self.failed[figure.id] = error
@@ -102,7 +103,8 @@ class _Results:
         with atomic_path(log) as partial:
             partial.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        remarks.print(f"[red]failed[/red] {figure.id:<22} {reason} (see {log})", highlight=False, markup=True)
+        told = escape(f"{figure.id:<22} {reason} (see {log})")
+        remarks.print(styled(f"[red]failed[/red] {told}"))
 
     def _log(self, figure: Figure) -> Path:
         return self.out / f"{figure.id}.error.log"

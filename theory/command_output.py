@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +15,7 @@ from theory.formulas.symbols import readable
 from theory.proofs.step import Step
 from theory.statements.catalogue import Catalogue
 from theory.statements.places import place
+from theory.terminal.console import styled
 from theory.theorems.theorem import Status, Theorem
 from theory.theorems.verify import Record
 
@@ -39,17 +40,17 @@ def catalogue_table(catalogue: Catalogue) -> Table:
         colour = COLOURS[theorem.status]
         quantities = ", ".join(dict.fromkeys(claim.name for claim in theorem.claims))
         table.add_row(
-            theorem.id, theorem.name, f"[{colour}]{theorem.status}", escape(quantities), escape(theorem.title)
+            theorem.id, theorem.name, styled(f"[{colour}]{theorem.status}"), quantities, theorem.title
         )
     return table
 
 
 def theorem_page(theorem: Theorem) -> Group:
     """One theorem: file and line, statement, hypotheses, formulas, derivation, witness, limit."""
-    return Group(*_lines(theorem))
+    return Group(*(styled(line) if isinstance(line, str) else line for line in _lines(theorem)))
 
 
-def _lines(theorem: Theorem) -> Iterator[RenderableType]:
+def _lines(theorem: Theorem) -> Iterator[Text | str]:
     colour = COLOURS[theorem.status]
     yield f"[bold]{theorem.id}  {escape(theorem.title)}[/bold]  [{colour}]{theorem.status}[/{colour}]"
     yield f"{theorem.name}   source: {escape(theorem.source or 'this project')}"
@@ -97,12 +98,12 @@ def records_page(records: list[Record]) -> Group:
     """What was verified, what failed and why, and the count."""
     table = Table("id", "name", "status", "result", "checks", "witness slack", "s")
     for record in records:
-        result = "[green]pass" if record.passed else "[red]FAIL"
+        result = styled("[green]pass" if record.passed else "[red]FAIL")
         slack = "" if record.witness_slack is None else f"{record.witness_slack:.1e}"
         checks = str(len(record.findings))
         table.add_row(record.id, record.name, record.status, result, checks, slack, f"{record.seconds:.1f}")
     failures = [
-        f"[red]{record.id} {finding.kind}[/red] {escape(f'{finding.text}: {finding.detail}')}"
+        styled(f"[red]{record.id} {finding.kind}[/red] {escape(f'{finding.text}: {finding.detail}')}")
         for record in records
         for finding in record.findings
         if not finding.passed

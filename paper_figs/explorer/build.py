@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from theory.formulas.formula import Formula
 from theory.formulas.functions.helpers import helpers
 from theory.formulas.javascript import code
 from theory.instances.definitions import DEFINITIONS, javascript
+from theory.outside import script_json
 from theory.theorems.theorem import Status, Theorem
 
 RECORDED = Path(__file__).with_name("data") / "recorded.json"
@@ -83,15 +83,10 @@ def formulas(recorded: dict[str, Any]) -> str:
             f"const DEFINITIONS = {{\n{definitions}\n}};",
             f"const BOUNDS = [\n{rows}\n];",
             f"const STEP_TV = {tv.javascript()};  // largest total variation of one step with oscillation R",
-            f"const CHAINS = {json.dumps(chains())};",
-            f"const RECORDED = {_in_script(recorded)};",
+            f"const CHAINS = {script_json(chains())};",
+            f"const RECORDED = {script_json(recorded)};",
         ]
     )
-
-
-def _in_script(value: object) -> str:
-    """JSON that may stand in a script element, which ends at the first closing tag."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
 
 
 def chains() -> dict[str, dict[str, list[list[float]]]]:
@@ -106,7 +101,7 @@ def chains() -> dict[str, dict[str, list[list[float]]]]:
 def _row(theorem: Theorem, claim: Claim) -> str:
     texts = {"id": theorem.id, "name": theorem.name, "title": theorem.title, "quantity": claim.name}
     sides = {"lower": claim.lower, "upper": claim.upper, "estimate": claim.estimate}
-    parts = [f"{key}: {json.dumps(value)}" for key, value in texts.items()]
+    parts = [f"{key}: {script_json(value)}" for key, value in texts.items()]
     parts.append(f"claim: {theorem.claims.index(claim)}")
     parts += [f"{side}: {_of_columns(formula)}" for side, formula in sides.items() if formula is not None]
     return "  {" + ", ".join(parts) + "}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from rich.table import Table
+from rich.text import Text
 
 from real.forecast.first_divergence import first_divergence_table
 from real.forecast.text_drift import Forecast, HalfLife, Interval
@@ -18,6 +19,7 @@ from real.models.load import LanguageModel
 from real.scores.verdict import Outcome
 from theory.files import atomic_path
 from theory.terminal import console, writing
+from theory.terminal.console import styled
 
 COLOUR = {Outcome.SAFE: "green", Outcome.UNDECIDED: "yellow", Outcome.FAILS: "red"}
 CURVES = ("sequence_tv", "survival", "shared_noise")
@@ -79,10 +81,10 @@ def _caption(first: Forecast) -> str:
     )
 
 
-def _cell(verdict: Verdict) -> str:
+def _cell(verdict: Verdict) -> Text:
     colour = COLOUR[verdict.outcome]
     missing = "" if verdict.more is None else f", {verdict.more} prompts missing"
-    return f"[{colour}]{verdict.outcome.value}[/] {_interval(verdict.number, 2)}{missing}"
+    return styled(f"[{colour}]{verdict.outcome.value}[/] {_interval(verdict.number, 2)}{missing}")
 
 
 def _interval(interval: Interval, digits: int) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from rich.markup import escape
 from rich.table import Table
 
 from real.forecast.recorded import RecordedForecast
@@ -17,6 +16,7 @@ from real.forecast.recorded_verdicts import recorded_verdicts
 from real.forecast.text_drift import Interval
 from real.scores.verdict import Outcome
 from theory.terminal import console, writing
+from theory.terminal.console import styled
 
 _COLOUR = {Outcome.SAFE: "green", Outcome.UNDECIDED: "yellow", Outcome.FAILS: "red"}
 _CURVES = ("sequence_tv", "survival")
@@ -51,7 +51,7 @@ def write_csv(path: Path, found: Sequence[RecordedForecast]) -> None:
 
 def _table(found: Sequence[RecordedForecast]) -> Table:
     first = found[0]
-    title = f"{escape(first.dense.model)} ({escape(first.dense.engine)}): what does its text become?"
+    title = f"{first.dense.model} ({first.dense.engine}): what does its text become?"
     caption = (
         f"{first.texts} texts of {first.prompts} prompts, up to {first.horizon} tokens, "
         f"{first.dense.decoding}. In brackets {first.level:.0%} intervals: each limit is wrong with "
@@ -65,13 +65,13 @@ def _table(found: Sequence[RecordedForecast]) -> Table:
         table.add_column(header)
     for one in found:
         verdicts = [
-            f"[{_COLOUR[verdict.outcome]}]{verdict.outcome.value}[/] {_interval(verdict.number, 2)}"
+            styled(f"[{_COLOUR[verdict.outcome]}]{verdict.outcome.value}[/] {_interval(verdict.number, 2)}")
             for verdict in recorded_verdicts(one)
         ]
         half = (f">{one.horizon}" if n is None else str(n) for n in astuple(one.half_life))
         estimate, low, high = half
         table.add_row(
-            escape(one.other.model),
+            one.other.model,
             *verdicts,
             f"{float(one.sequence_tv.mean[-1]):.2f}",
             f"{estimate} ({low}–{high})",

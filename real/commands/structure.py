@@ -9,6 +9,7 @@ import typer
 
 from real.commands.options import Calibration, DeviceMap, Model, Parts, Spec, overrides, place
 from real.pruning.spec import parse_spec
+from theory.outside import visible
 from theory.terminal.console import say, show
 from theory.terminal.options import Device, Dtype, Seed
 
@@ -58,5 +59,5 @@ def prune(
     smaller = prune_copy(lm, parsed, texts, seed)
     folder = save(smaller, out)
     say("Zeroed weights make no model smaller or faster by themselves; removed blocks do.")
-    print(f"{lm.name} pruned by {parsed}: {', '.join(map(fact, smaller.provenance['pruning']['steps']))}")
-    print(folder)
+    steps = ", ".join(map(fact, smaller.provenance["pruning"]["steps"]))
+    print(visible(f"{lm.name} pruned by {parsed}: {steps}\n{folder}"))

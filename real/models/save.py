@@ -16,6 +16,7 @@ from real.models.load import LanguageModel
 from real.models.settings import neutral_settings
 from real.structure.probe import FAILURES, first_line, probe_tokens, record, second_probe
 from theory.files import atomic_path, check_writable
+from theory.outside import markdown, markdown_block, markdown_code, yaml_string
 from theory.terminal.console import say
 
 # Allowance, in units of the largest output's rounding, when a saved model is compared with memory.
@@ -165,15 +166,15 @@ def model_card(lm: LanguageModel) -> str:
     origin = {key: value for key, value in lm.provenance.items() if key != "pruning"}
     spec = pruning.get("spec", "dense")
     base = origin.get("name", lm.name)
-    rows = "\n".join(f"| {key} | {_cell(value)} |" for key, value in origin.items())
+    rows = "\n".join(f"| {markdown(str(key))} | {markdown(str(value))} |" for key, value in origin.items())
     steps = "\n".join(f"- {_step(fact)}" for fact in pruning.get("steps", ())) or "- nothing"
     return f"""---
 library_name: transformers
-base_model: {base}
+base_model: {yaml_string(base)}
 tags: [pruned, softmax-drift]
 ---
 
-# {base}, pruned: `{spec}`
+# {markdown(base)}, pruned: {markdown_code(str(spec))}
 
 An ordinary `transformers` model; no other package is needed:
 
@@ -199,26 +200,20 @@ removed, zeroed and rounded weights are stored like the others: only removed blo
 
 Made with softmax-drift {version("softmax-drift")}. Full record:
 
-```json
-{json.dumps(pruning, indent=1, default=str)}
-```
+{markdown_block(json.dumps(pruning, indent=1, default=str), "json")}
 """
 
 
 def _step(fact: dict[str, Any]) -> str:
     """One line about one pruning step."""
-    line = f"`{fact['step']}`"
+    line = markdown_code(str(fact["step"]))
     if fact.get("dropped"):
-        line += f" dropped {', '.join(fact['dropped'])}"
+        line += f" dropped {markdown_code(', '.join(fact['dropped']))}"
     if "sparsity" in fact:
         line += f" left {fact['sparsity']:.1%} of the pruned weights at zero"
     if "left" in fact:
         line += f"; {fact['left_share']:.1%} of the weights inside the layers were not touched"
     if "calibration" in fact:
         rows, length = fact["calibration_tokens"]
-        line += f"; calibration: {fact['calibration']}, {rows} x {length} tokens"
+        line += f"; calibration: {markdown(str(fact['calibration']))}, {rows} x {length} tokens"
     return line
-
-
-def _cell(value: Any) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")

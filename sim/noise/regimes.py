@@ -22,6 +22,7 @@ from theory.drift.measure import measure
 from theory.drift.record import Drift
 from theory.drift.vectors import measure_vectors
 from theory.effects.amplification import expected_amplification
+from theory.terminal.console import styled
 
 WIDTH = 64
 ENTROPY_SHARES = (0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99)
@@ -129,7 +130,7 @@ def _tables(frame: pd.DataFrame) -> Iterator[Table]:
                     cells[f"amplification_{base}"], cells[f"amplification_{base}_median"], strict=True
                 )
                 table.add_row(
-                    f"{share:g}", *(f"{_number(mean)} ({_number(median)})" for mean, median in pairs)
+                    f"{share:g}", *(styled(f"{_number(mean)} ({_number(median)})") for mean, median in pairs)
                 )
             yield table
 

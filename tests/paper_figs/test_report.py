@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from paper_figs.context import Context
 from paper_figs.figure import Figure
 from paper_figs.report import build, summary, write_report
 from paper_figs.runner import make
+from tests.theory.hostile import HOSTILE
 from theory import catalogue
 
 
@@ -121,3 +124,33 @@ def test_dark_and_light(page: Page, report: Path) -> None:
 def test_empty_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="out must be a folder with figures"):
         write_report(tmp_path)
+
+
+def test_hostile_names_are_text(
+    context: Context, figure: Figure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every string of a sidecar may come from a model's name or its answers."""
+    monkeypatch.setattr(build, "FIGURES", {"small": figure})
+    out = tmp_path / "out"
+    assert make([figure], context, out) == {}
+    path = out / "small.json"
+    plain = _elements(write_report(out).read_text("utf-8"))
+    for text in HOSTILE:
+        side = json.loads(path.read_text("utf-8"))
+        side |= {"title": text, "caption": text, "takeaway": text}
+        for finding in side["findings"]:
+            finding |= {"claim": text, "evidence": text, "rule": text, "source": text}
+        side["provenance"]["setup"]["model"] = text
+        side["provenance"]["models"] = {text: {"name": text}}
+        (out / "small.json").write_text(json.dumps(side), "utf-8")
+        assert _elements(write_report(out).read_text("utf-8")).keys() == plain.keys()
+
+
+def _elements(page: str) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: counted.update(  # type: ignore[method-assign]
+        [tag, *(name for name, _ in attributes)]
+    )
+    parser.feed(page)
+    return counted

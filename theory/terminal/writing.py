@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from theory.files import atomic_path, check_writable
+from theory.outside import spreadsheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,13 +47,13 @@ def check_outputs(*paths: Path | None) -> None:
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV (also to stdout, ``-``) or, by its suffix, as Parquet."""
     if path == STDOUT:
-        frame.to_csv(sys.stdout, index=False)
+        spreadsheet(frame).to_csv(sys.stdout, index=False)
         return
     with atomic_path(path) as partial:
         if path.suffix == ".parquet":
             frame.to_parquet(partial, index=False)
         else:
-            frame.to_csv(partial, index=False)
+            spreadsheet(frame).to_csv(partial, index=False)
 
 
 def write_json(value: Any, path: Path, plain: Callable[[Any], Any] | None = None) -> None:

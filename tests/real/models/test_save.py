@@ -73,7 +73,7 @@ def test_model_card_says_what_was_done(tmp_path: Path) -> None:
     folder = save(prune(language_model("llama"), "attn:1+wanda:2:4", TOKENS, seed=5), tmp_path / "pruned")
     card = (folder / "README.md").read_text()
     for said in (
-        "`attn:1` dropped attn:[",
+        "`attn:1` dropped `attn:[",
         "`wanda:2:4` left 50.0% of the pruned weights",
         "given, 2 x 12 tokens",
         "Seed: 5",

@@ -11,7 +11,7 @@ FIRST  := fig04 fig06 fig07 sequence-tv
 # Where `make families` writes what it found in every class of transformers.
 TABLE  ?= families.csv
 
-.PHONY: figures report test families bench sim-full clean
+.PHONY: figures report test docs families bench sim-full clean
 
 figures: $(VENV)/installed
 	$(BIN)/python -m paper_figs --out $(OUT) $(ARGS) --only $(FIRST)
@@ -25,6 +25,10 @@ test: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(ARGS)
+
+# The site: quick start, tutorials that are executed, theorems, API. Offline; open site/index.html.
+docs: $(VENV)/docs-installed
+	PYTHONPATH=.:docs NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 # Every causal class of transformers, tiny: found and right, or refused. About a quarter of an hour; the table is $(TABLE).
 families: $(VENV)/installed
@@ -44,5 +48,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+$(VENV)/docs-installed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(OUT) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OUT) site build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

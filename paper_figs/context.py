@@ -20,6 +20,7 @@ import real
 from paper_figs.profiles import Profile
 from theory.files import atomic_path
 from theory.fingerprint import fingerprint
+from theory.terminal.console import say
 
 Item = TypeVar("Item")
 LIBRARIES = ("torch", "transformers", "numpy")
@@ -99,10 +100,11 @@ class Context:
         parameters = _with_defaults(compute, parameters)
         path = self._path(compute, parameters)
         if path not in self._frames:
-            if self.force or not path.exists():
+            known = None if self.force else _kept(path)
+            if known is None:
                 self._compute(path, compute, parameters)
-            frame = pd.read_parquet(path)
-            self._frames[path] = (frame, frame.attrs.pop("provenance"))
+                known = pd.read_parquet(path)
+            self._frames[path] = (known, known.attrs.pop("provenance"))
         frame, provenance = self._frames[path]
         self.models |= provenance["models"]
         return frame, provenance
@@ -125,7 +127,7 @@ class Context:
             "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
         }
         with atomic_path(path) as partial:
-            frame.to_parquet(partial)
+            frame.to_parquet(partial, write_page_checksum=True)
 
     def _path(self, compute: Callable[..., pd.DataFrame], parameters: dict[str, Any]) -> Path:
         key = {
@@ -138,6 +140,20 @@ class Context:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
         name = f"{compute.__module__.rpartition('.')[2]}.{compute.__name__}-{digest}.parquet"
         return self.folder / name
+
+
+def _kept(path: Path) -> pd.DataFrame | None:
+    """A table that an earlier run kept; None if there is none or, saying so, if it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        frame = pd.read_parquet(path, page_checksum_verification=True)
+        if "models" in frame.attrs["provenance"]:
+            return frame
+    except (OSError, ValueError, LookupError, TypeError):  # what Arrow raises on foreign bytes
+        pass
+    say(f"{path} is damaged and will be made again")
+    return None
 
 
 def _with_defaults(compute: Callable[..., pd.DataFrame], parameters: dict[str, Any]) -> dict[str, Any]:

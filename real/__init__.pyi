@@ -11,6 +11,7 @@ from .pruning.choose import choose_sublayers as choose_sublayers
 from .pruning.spec import Spec as Spec
 from .pruning.spec import SpecError as SpecError
 from .pruning.spec import parse_spec as parse_spec
+from .scores.forecast import forecast_scores as forecast_scores
 from .structure.anatomy import Anatomy as Anatomy
 from .structure.anatomy import AnatomyError as AnatomyError
 from .structure.recognise import anatomy as anatomy
@@ -35,6 +36,7 @@ __all__ = [
     "anatomy",
     "cache_folder",
     "choose_sublayers",
+    "forecast_scores",
     "free_running",
     "load",
     "load_encoder",

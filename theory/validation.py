@@ -9,26 +9,44 @@ from torch import Tensor
 
 # Squares, and quotients by the temperature, must stay inside the float64 range.
 LARGEST_MAGNITUDE = 1e150
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def check_pair(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
     """Raise ValueError unless the two tensors are floating point, alike, not empty along V, and finite."""
+    check_alike(name, value, other_name, other)
+    check_finite(name, value)
+    check_finite(other_name, other)
+
+
+def check_alike(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
+    """Raise ValueError unless both are dense tensors of one shape, floating dtype and device."""
     for label, tensor in ((name, value), (other_name, other)):
-        if not isinstance(tensor, Tensor):
-            raise ValueError(f"{label} is a {type(tensor).__name__}; expected a torch tensor")
-        if not tensor.dtype.is_floating_point:
-            raise ValueError(f"{label} has dtype {tensor.dtype}; expected a floating-point dtype")
+        check_floats(label, tensor)
     for what in ("shape", "dtype", "device"):
         one, two = getattr(value, what), getattr(other, what)
         if one != two:
             one, two = (tuple(one), tuple(two)) if what == "shape" else (one, two)
             raise ValueError(f"{other_name} has {what} {two}; expected that of {name}, {one}")
-    check_finite(name, value)
-    check_finite(other_name, other)
+
+
+def check_floats(name: str, value: Tensor) -> None:
+    """Raise ValueError unless ``value`` is a dense tensor of numbers that arithmetic is defined on."""
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{name} is a {type(value).__name__}; expected a torch tensor")
+    if not value.dtype.is_floating_point:
+        raise ValueError(f"{name} has dtype {value.dtype}; expected a floating-point dtype")
+    if value.dtype not in DTYPES:
+        raise ValueError(f"{name} has dtype {value.dtype}; expected float16, bfloat16, float32 or float64")
+    if value.is_meta:
+        raise ValueError(f"{name} is on the device meta and holds no values; expected a tensor with values")
+    if value.layout is not torch.strided:
+        raise ValueError(f"{name} has layout {value.layout}; expected a dense tensor")
 
 
 def check_finite(name: str, value: Tensor) -> None:
     """Raise ValueError unless the last axis exists, is not empty, and all values are finite and moderate."""
+    check_floats(name, value)
     if value.ndim == 0 or value.shape[-1] == 0:
         raise ValueError(f"{name} has shape {tuple(value.shape)}; expected (..., V) with V >= 1")
     if value.numel() == 0:
@@ -41,6 +59,24 @@ def check_finite(name: str, value: Tensor) -> None:
         raise ValueError(
             f"{name} contains {max(low, high, key=abs)}; expected at most {LARGEST_MAGNITUDE:g} in size"
         )
+
+
+def check_logits(name: str, value: Tensor) -> bool:
+    """:func:`check_finite`, but -inf is a token of probability zero; whether there are such tokens.
+
+    Raises
+    ------
+    ValueError
+        As :func:`check_finite`, and for a row that is -inf throughout.
+    """
+    check_floats(name, value)
+    if value.ndim == 0 or value.numel() == 0 or value.detach().amin().item() != -math.inf:
+        check_finite(name, value)
+        return False
+    if bool((value.detach().amax(-1) == -math.inf).any()):
+        raise ValueError(f"{name} has a row that is -inf throughout; expected a token that can be drawn")
+    check_finite(name, value.detach().masked_fill(torch.isneginf(value), 0.0))
+    return True
 
 
 def check_temperature(temperature: float) -> float:
@@ -56,7 +92,8 @@ def check_size(temperature: float, *logits: Tensor) -> float:
     value = check_temperature(temperature)
     if value >= 1:  # finite logits are at most LARGEST_MAGNITUDE in size already
         return value
-    largest = max((float(t.detach().abs().max()) for t in logits if t.numel()), default=0.0)
+    sizes = (t.detach().masked_fill(torch.isneginf(t), 0.0).abs() for t in logits if t.numel())
+    largest = max((float(size.max()) for size in sizes), default=0.0)
     if largest > LARGEST_MAGNITUDE * value:
         least = largest / LARGEST_MAGNITUDE
         raise ValueError(

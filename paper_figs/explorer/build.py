@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import torch
 from markupsafe import Markup
 
 from paper_figs.page import claim_latex, mathml, render, text
+from sim.chains import CHAINS
 from theory import catalogue
 from theory.files import atomic_path
 from theory.formulas.claims import Bound, Claim
@@ -18,18 +22,24 @@ from theory.instances.definitions import DEFINITIONS, javascript
 from theory.outside import script_json
 from theory.theorems.theorem import Status, Theorem
 
+RECORDED = Path(__file__).with_name("data") / "recorded.json"
 UNPROVED = (Status.NUMERICAL, Status.FALSE)
-WORDS = ("the", "cat", "sees", "a", "dog")
+SCRIPTS = ("shared.js", "fork.js", "lessons.js", "workbench.js", "state.js")
+LESSON_CHAINS = {"mixing": 0.5, "slow": 0.5, "absorbing": 1.0}
+"""Chains of ``sim`` that a lesson shows, with their noise."""
 
 
 def write_explorer(folder: Path) -> Path:
     """Write ``folder/explorer.html``; it needs no network and no other file."""
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
     page = render(
         __package__,
         style=text(__package__, "explorer.css"),
-        script=text(__package__, "explorer.js"),
-        formulas=Markup(formulas()),
-        words=WORDS,
+        script=Markup("\n").join(text(__package__, name) for name in SCRIPTS),
+        formulas=Markup(formulas(recorded)),
+        model=recorded["model"],
+        specs=len(recorded["specs"]),
+        temperatures=len(recorded["temperatures"]),
         bounds=[
             {
                 "id": theorem.id,
@@ -56,8 +66,8 @@ def shown() -> Iterator[tuple[Theorem, Claim]]:
                 yield theorem, claim
 
 
-def formulas() -> str:
-    """JavaScript: every definition as a function of the atoms, every claim as functions of the columns."""
+def formulas(recorded: dict[str, Any]) -> str:
+    """JavaScript: definitions as functions of the atoms, claims as functions of the columns, and the data."""
     definitions = ",\n".join(
         f"  {name}: (p, q, z, D, delta, V) => {javascript(name)}" for name in DEFINITIONS
     )
@@ -74,9 +84,19 @@ def formulas() -> str:
             f"const DEFINITIONS = {{\n{definitions}\n}};",
             f"const BOUNDS = [\n{rows}\n];",
             f"const STEP_TV = {tv.javascript()};  // largest total variation of one step with oscillation R",
-            f"const WORDS = {script_json(WORDS)};",
+            f"const CHAINS = {script_json(chains())};",
+            f"const RECORDED = {script_json(recorded)};",
         ]
     )
+
+
+def chains() -> dict[str, dict[str, list[list[float]]]]:
+    """Logits of the lessons' chains, as ``sim`` builds them."""
+    found = {}
+    for name, noise in LESSON_CHAINS.items():
+        chain = CHAINS[name](noise, torch.Generator().manual_seed(0))
+        found[name] = {"logits": chain.logits.tolist(), "perturbed": chain.perturbed.tolist()}
+    return found
 
 
 def _row(theorem: Theorem, claim: Claim) -> str:

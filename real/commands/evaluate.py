@@ -37,8 +37,9 @@ def evaluate(
     from real.models.load import load, load_encoder
     from real.models.registry import ENCODERS
     from real.tasks.evaluate import evaluate as tables
-    from real.tasks.evaluate import summarise
-    from theory.terminal.console import show
+    from real.tasks.evaluate import summarise, without_signal
+    from real.tasks.public import PUBLIC
+    from theory.terminal.console import say, show
 
     lm = load_encoder(model, device, dtype) if model in ENCODERS else load(model, device, dtype, named)
     found = pd.concat(
@@ -48,4 +49,10 @@ def evaluate(
     if csv_file:
         write_table(found, csv_file)
     title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores with 95% intervals"
-    show(summary_table(summarise(found), title))
+    summary = summarise(found)
+    show(summary_table(summary, title))
+    for name in wanted:
+        if name in PUBLIC and PUBLIC[name].note:
+            say(f"{name}: {PUBLIC[name].note}.")
+    if silent := without_signal(summary):
+        say(f"No signal, the dense score is not beyond chance: {', '.join(silent)}.")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from real.commands import scores
 from real.commands.options import Model, Parts, Prompts, Variants, check_variants, overrides
 from real.engines.names import by_record
 from theory.terminal.console import say
-from theory.terminal.options import Csv, Device, Dtype, Json, Seed
+from theory.terminal.options import Csv, Device, Dtype, Json, Limit, Seed
 from theory.terminal.writing import check_outputs
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ def forecast(
     specs: Variants,
     tokens: Annotated[int, typer.Option(min=1, help="Length of the text to forecast.")] = 64,
     prompts: Prompts = None,
-    samples: Annotated[int, typer.Option(min=1, help="Dense samples per prompt (K).")] = 1,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Dense samples per prompt (K): 1, or 4 for a scorer.")
+    ] = None,
     temperature: Annotated[float, typer.Option(help="Of the texts; above 0.")] = 1.0,
     seed: Seed = 0,
     parts: Parts = None,
@@ -33,12 +36,33 @@ def forecast(
     plot: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Draw the curves (png, pdf, svg).")
     ] = None,
+    task: scores.Task = None,
+    scorer: scores.ScorerName = None,
+    limit: Limit = None,
+    epsilon: scores.Epsilon = 0.1,
+    error: scores.Error = 0.05,
+    until_decided: scores.UntilDecided = False,
+    planned: scores.Planned = False,
+    decoding: scores.GateDecoding = "greedy",
+    about: scores.GateAbout = "like",
+    many: scores.ManySpecs = "e-bh",
 ) -> None:
-    """Predict what pruning does to multiple choice, retrieval and generation; nothing is generated pruned.
+    """Predict what pruning does, before anything is deployed; nothing is generated pruned.
 
-    Prompts are the independent units: more prompts narrow the intervals, more samples per prompt hardly do.
+    With --task: how much of a task's score is lost. Exit code 0: all safe, 1: some fails, 2: bad input, 3:
+    undecided. Without: how far texts, options and rankings move. Prompts are the independent units: more
+    prompts narrow the intervals, more samples per prompt hardly do.
     """
     check_outputs(json_file, csv_file, plot)
+    if planned or task:
+        scores.check_choices(decoding, about, many)
+        check_variants(specs)
+        asked = scores.Asked(
+            model, specs, task or [], scorer, samples or 4, limit, seed, device, dtype, overrides(parts)
+        )
+        gate = scores.Gate(epsilon, error, until_decided, decoding, about, many)
+        code = scores.plan(asked, gate) if planned else scores.decide(asked, gate, json_file, csv_file)
+        raise typer.Exit(code)
     recorded, named = by_record([model, *specs]), overrides(parts)
     if recorded and plot:
         raise ValueError("--plot is for models that transformers run; of records, draw the --csv")
@@ -53,11 +77,11 @@ def forecast(
 
     texts = read_prompts(prompts) if prompts else default_prompts()
     if recorded:
-        plan = Plan(texts, tokens, samples, temperature, seed, device=device, dtype=dtype)
+        plan = Plan(texts, tokens, samples or 1, temperature, seed, device=device, dtype=dtype)
         _forecast_records(model, specs, plan, json_file, csv_file)
         return
     lm = load(model, device, dtype, named)
-    dense = reference(lm, texts, tokens, samples, temperature, seed)
+    dense = reference(lm, texts, tokens, samples or 1, temperature, seed)
     found = []
     for result in forecasts(lm, specs, dense):
         found.append(result)

@@ -14,13 +14,14 @@ from rich.text import Text
 
 from real.forecast.first_divergence import first_divergence_table
 from real.forecast.text_drift import Forecast, HalfLife, Interval
-from real.forecast.verdict import Outcome, Verdict, verdicts
+from real.forecast.verdict import Verdict, verdicts
 from real.models.load import LanguageModel
+from real.scores.verdict import Outcome
 from theory.files import atomic_path
 from theory.terminal import console, writing
 from theory.terminal.console import styled
 
-COLOUR = {Outcome.SAFE: "green", Outcome.AT_RISK: "yellow", Outcome.FAILS: "red"}
+COLOUR = {Outcome.SAFE: "green", Outcome.UNDECIDED: "yellow", Outcome.FAILS: "red"}
 CURVES = ("sequence_tv", "survival", "shared_noise")
 
 
@@ -74,15 +75,16 @@ def _caption(first: Forecast) -> str:
     return (
         f"{first.prompts} prompts × {first.samples} samples × {first.horizon} tokens, temperature "
         f"{first.temperature:g}. In brackets {first.level:.0%} intervals: each limit is wrong with "
-        f"probability at most {(1 - first.level) / 2:.0%}. Multiple choice, retrieval, "
-        "short answers: ceiling on the change of any score in [0, 1]. Long generation: nats of KL per "
-        "token, or that ceiling if safe. Greedy: medians over prompts."
+        f"probability at most {(1 - first.level) / 2:.0%}. Multiple choice, retrieval: loss of "
+        "the score. Short answer, long generation: ceiling on the change of any score in [0, 1], which can "
+        "say safe and never fails; --task says what a task loses. Greedy: medians over prompts."
     )
 
 
 def _cell(verdict: Verdict) -> Text:
     colour = COLOUR[verdict.outcome]
-    return styled(f"[{colour}]{verdict.outcome.value}[/] {_interval(verdict.number, 2)}")
+    missing = "" if verdict.more is None else f", {verdict.more} prompts missing"
+    return styled(f"[{colour}]{verdict.outcome.value}[/] {_interval(verdict.number, 2)}{missing}")
 
 
 def _interval(interval: Interval, digits: int) -> str:

@@ -14,11 +14,11 @@ from rich.table import Table
 from real.forecast.recorded import RecordedForecast
 from real.forecast.recorded_verdicts import recorded_verdicts
 from real.forecast.text_drift import Interval
-from real.forecast.verdict import Outcome
+from real.scores.verdict import Outcome
 from theory.terminal import console, writing
 from theory.terminal.console import styled
 
-_COLOUR = {Outcome.SAFE: "green", Outcome.AT_RISK: "yellow", Outcome.FAILS: "red"}
+_COLOUR = {Outcome.SAFE: "green", Outcome.UNDECIDED: "yellow", Outcome.FAILS: "red"}
 _CURVES = ("sequence_tv", "survival")
 
 
@@ -61,7 +61,7 @@ def _table(found: Sequence[RecordedForecast]) -> Table:
     table = Table("model", title=title, caption=caption)
     for header in ("short answer", "long generation", "TV of all tokens", "half-life", "identical tokens"):
         table.add_column(header)
-    for header in ("KL/token", "accepted drafts", "greedy: identical"):
+    for header in ("KL/token", "accepted drafts", "greedy: identical", "score: change"):
         table.add_column(header)
     for one in found:
         verdicts = [
@@ -79,6 +79,7 @@ def _table(found: Sequence[RecordedForecast]) -> Table:
             _interval(one.kl_per_token, 3),
             _interval(one.acceptance, 3),
             _greedy(one),
+            _score(one),
         )
     return table
 
@@ -88,6 +89,13 @@ def _greedy(one: RecordedForecast) -> str:
         return "–"
     identical, length = one.greedy_identical
     return f"{int(identical.median())} of {int(length.median())}"
+
+
+def _score(one: RecordedForecast) -> str:
+    if one.score is None:
+        return "–"
+    limits = f"({float(one.score.change.lower):+.2f}–{float(one.score.change.upper):+.2f})"
+    return f"{float(one.score.change.mean):+.2f} {limits}" if one.score.usable else limits
 
 
 def _interval(interval: Interval, digits: int) -> str:

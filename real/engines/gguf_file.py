@@ -60,9 +60,8 @@ class GgufEngine:
             ids: list[int] = []
             values: list[float] = []
             known: list[tuple[tuple[int, float], ...]] = []
-            self.model.forget(len(row.prompt_ids) + new_tokens)
-            logits = self.model.read(row.prompt_ids, 0, 1)
-            for step in range(new_tokens):
+            for _ in range(new_tokens):
+                logits = self.model.read([*row.prompt_ids, *ids], 1)
                 law = log_law(logits, decoding, [(*row.prompt_ids, *ids)])
                 race = law + gumbel_noise(law, generator) if decoding.temperature else law
                 ids.append(int(race.argmax()))
@@ -70,9 +69,8 @@ class GgufEngine:
                 if top:
                     best = law[0].topk(min(top, len(law[0])))
                     known.append(tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True)))
-                if self.model.stops(ids[-1]) or step == new_tokens - 1:
+                if self.model.stops(ids[-1]):
                     break
-                logits = self.model.read(ids[-1:], len(row.prompt_ids) + step, 1)
             yield RecordedText(
                 row.prompt,
                 row.prompt_ids,
@@ -102,6 +100,4 @@ class GgufEngine:
 
     def logits(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> Tensor:
         """Logits ``(n, V)``, float32, that predict each of the n drawn tokens."""
-        whole = [*prompt_ids, *ids][:-1]
-        self.model.forget(len(whole))
-        return self.model.read(whole, 0, len(ids))
+        return self.model.read([*prompt_ids, *ids][:-1], len(ids))

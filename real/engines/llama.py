@@ -56,6 +56,11 @@ def _api() -> Any:
     for name, arguments, result in (
         ("llama_log_set", [_LOG, pointer], None),
         ("llama_get_logits", [pointer], ctypes.POINTER(ctypes.c_float)),
+        (
+            "llama_kv_cache_seq_rm",
+            [pointer, ctypes.c_int32, ctypes.c_int32, ctypes.c_int32],
+            ctypes.c_bool,
+        ),
         ("llama_token_get_text", [pointer, ctypes.c_int32], ctypes.c_char_p),
         ("llama_n_ctx_train", [pointer], ctypes.c_int32),
         ("llama_token_bos", [pointer], ctypes.c_int32),
@@ -87,6 +92,7 @@ class LlamaModel:
         self._threads = threads
         self._chunk = _CHUNK
         self._capacity = 0
+        self._inside: list[int] = []  # tokens that the key-value cache holds
         with path.open("rb") as stream:
             if stream.read(len(_MAGIC)) != _MAGIC:
                 raise EngineError(f"{path} is no GGUF file")
@@ -106,7 +112,7 @@ class LlamaModel:
         """Program, version, format of the weights."""
         buffer = ctypes.create_string_buffer(256)
         self._api.llama_model_desc(self._model, buffer, len(buffer))
-        kind = buffer.value.decode(errors="replace").split()[-1]
+        kind = " ".join(buffer.value.decode(errors="replace").split()[2:])  # after architecture and size
         return f"llama.cpp ({PACKAGE} {version(PACKAGE)}), {kind}, key-value cache f16, no flash attention"
 
     def metadata(self, key: str) -> str | None:
@@ -138,22 +144,28 @@ class LlamaModel:
             raise EngineError(f"llama.cpp cannot tokenise a text of {len(raw)} bytes")
         return list(buffer[:count])
 
-    def forget(self, longest: int) -> None:
-        """Begin a new text of up to ``longest`` tokens."""
-        if longest > self._capacity:
-            self._grow(longest)
-        self._api.llama_kv_cache_clear(self._owned["context"])
+    def read(self, tokens: Sequence[int], wanted: int) -> Tensor:
+        """Logits ``(wanted, V)``, float32, after each of the last ``wanted`` tokens of a text.
 
-    def read(self, tokens: Sequence[int], start: int, wanted: int) -> Tensor:
-        """Read tokens at positions ``start`` …; logits ``(wanted, V)``, float32, after the last ``wanted``.
-
-        The tokens before ``start`` must have been read since :meth:`forget`.
+        A beginning that the text shares with the one read before is not read again; because tokens that are
+        read together give the bits of tokens read one by one, that changes nothing.
         """
+        if len(tokens) > self._capacity:
+            self._grow(len(tokens))
+        shared = 0
+        most = min(len(self._inside), len(tokens) - wanted)
+        while shared < most and self._inside[shared] == tokens[shared]:
+            shared += 1
+        if not self._api._lib.llama_kv_cache_seq_rm(self._owned["context"], 0, shared, -1):
+            self._api.llama_kv_cache_clear(self._owned["context"])
+            shared = 0
+        self._inside = list(tokens[:shared])
         rows = []
-        for offset in range(0, len(tokens), self._chunk):
-            chunk = tokens[offset : offset + self._chunk]
-            asked = [offset + index >= len(tokens) - wanted for index in range(len(chunk))]
-            rows += self._decode(chunk, start + offset, asked)
+        for start in range(shared, len(tokens), self._chunk):
+            chunk = tokens[start : start + self._chunk]
+            asked = [start + index >= len(tokens) - wanted for index in range(len(chunk))]
+            rows += self._decode(chunk, start, asked)
+            self._inside += chunk
         return torch.cat(rows)
 
     def _decode(self, tokens: Sequence[int], start: int, asked: Sequence[bool]) -> list[Tensor]:
@@ -186,14 +198,15 @@ class LlamaModel:
         self._owned["context"] = context
         self._owned.setdefault("batch", self._api.llama_batch_init(_CHUNK, 0, 1))
         self._capacity = size
+        self._inside.clear()
 
     def check(self, tokens: Sequence[int]) -> None:
         """Read a few tokens together and one by one; from now on one by one if that makes a difference."""
         few = list(tokens[:_CHUNK])
-        self.forget(len(few))
-        together = torch.log_softmax(self.read(few, 0, len(few)), -1)
-        self.forget(len(few))
-        apart = torch.cat([self.read([token], index, 1) for index, token in enumerate(few)])
+        self._inside.clear()
+        together = torch.log_softmax(self.read(few, len(few)), -1)
+        self._inside.clear()
+        apart = torch.cat([self.read(few[: index + 1], 1) for index in range(len(few))])
         drawn = torch.tensor(few[1:]).unsqueeze(1)
         moved = (together - torch.log_softmax(apart, -1))[:-1].gather(1, drawn).abs()
         if len(few) > 1 and not float(moved.max()) <= _SAME:

@@ -16,6 +16,7 @@ from real.engines.hugging_face import HuggingFaceEngine
 from real.engines.names import needs_engine
 from real.engines.open import open_engine
 from real.engines.recording import draw_record, score_record
+from real.models.fetch import file_sha256
 from real.pruning.spec import names_checkpoint
 from real.pruning.variants import variant
 from real.records.record import Decoding, is_record
@@ -40,46 +41,55 @@ def records(
 ) -> tuple[Path, list[Path]]:
     """Paths of the dense record and of one record per other model; those that are no files are made.
 
-    ``others`` are records, models, or pruning specs of the dense model if that is one of transformers. What
-    is made is kept in ``folder`` (default: the cache) under the hash of what decides its content.
+    ``others`` are records, models, or pruning specs of the dense model if that is one of transformers.
 
     Raises
     ------
     ValueError
         A spec is given but the dense model is not loaded here.
     """
-    folder = folder or cache_folder() / "records"
-    engine = None
-    if is_record(dense):
-        source = Path(dense)
-    else:
-        engine = open_engine(dense, plan.device, plan.dtype)
-        source = folder / _name(engine, vars(plan) | {"prompts": list(plan.prompts)})
-        draw_record(
-            engine,
-            plan.prompts,
-            source,
-            tokens=plan.tokens,
-            samples=plan.samples,
-            decoding=Decoding(plan.temperature),
-            seed=plan.seed,
-            top=plan.top,
-        )
+    engine = None if is_record(dense) else open_engine(dense, plan.device, plan.dtype)
+    source = Path(dense) if engine is None else kept_draw(engine, plan, folder)
     found = []
     for name in others:
         if is_record(name):
             found.append(Path(name))
             continue
-        with _opened(name, engine, plan) as other:
-            target = folder / _name(other, {"of": source.name, "text": _digest(source), "name": name})
-            score_record(other, source, target)
-        found.append(target)
+        with opened(name, engine, plan.device, plan.dtype) as other:
+            found.append(kept_score(other, source, folder))
     return source, found
 
 
-def _opened(name: str, dense: Engine | None, plan: Plan) -> AbstractContextManager[Engine]:
+def kept_draw(engine: Engine, plan: Plan, folder: Path | None = None) -> Path:
+    """The record of texts drawn as planned, from ``folder`` (default: the cache) if it was made before."""
+    settings = vars(plan) | {"prompts": list(plan.prompts)}
+    target = (folder or cache_folder() / "records") / _name(engine, settings)
+    draw_record(
+        engine,
+        plan.prompts,
+        target,
+        tokens=plan.tokens,
+        samples=plan.samples,
+        decoding=Decoding(plan.temperature),
+        seed=plan.seed,
+        top=plan.top,
+    )
+    return target
+
+
+def kept_score(engine: Engine, texts: Path, folder: Path | None = None) -> Path:
+    """The record of another record's texts under ``engine``, kept like :func:`kept_draw`."""
+    target = (folder or cache_folder() / "records") / _name(engine, {"texts": file_sha256(texts)})
+    score_record(engine, texts, target)
+    return target
+
+
+def opened(
+    name: str, dense: Engine | None, device: str = "cpu", dtype: str = "float32"
+) -> AbstractContextManager[Engine]:
+    """The engine of a model, or of the dense model pruned by a spec until the block ends."""
     if needs_engine(name) or names_checkpoint(name):
-        return nullcontext(open_engine(name, plan.device, plan.dtype))
+        return nullcontext(open_engine(name, device, dtype))
     if not isinstance(dense, HuggingFaceEngine):
         raise ValueError(
             f"{name!r} is a pruning spec, and the dense model is not loaded in transformers: name its folder "
@@ -108,7 +118,3 @@ def _name(engine: Engine, settings: dict[str, Any]) -> str:
     facts = [engine.name, engine.description, engine.weights, engine.tokenizer_sha256, settings]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
     return f"{digest[:24]}.jsonl"
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

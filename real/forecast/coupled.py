@@ -58,7 +58,7 @@ def _draw(dense: DensePass, rows: Tensor, coupling: Coupling, seed: int) -> _Dra
 
         return wins
     log_prob = torch.zeros(len(dense.samples), dense.samples.horizon)
-    log_prob[dense.row, dense.step] = dense.log_prob
+    log_prob[dense.row, dense.step] = dense.log_prob.float()
     chances = torch.rand(log_prob.shape, generator=generator(seed)).log()
 
     def accepted(logits: Tensor, step: int, tokens: Tensor) -> Tensor:

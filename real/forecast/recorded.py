@@ -19,6 +19,7 @@ from real.records import Header, RecordedText, read_pair
 from theory import Band, survival_weights, tv_terms
 from theory.drift.partial import PartialDrift, partial_drift
 from theory.sequences.betting import betting_band, lower_limit
+from theory.sequences.scores import ScoreBand, ScoredTexts, score_band
 
 _MOST_VALUES = 1 << 14  # prompts times tokens up to which a curve is kept at every n
 _RESAMPLES = 2000
@@ -34,7 +35,8 @@ class RecordedForecast:
     model is accepted, 1 - TV of a step. step_tv: mean over the steps of an interval that holds their total
     variation for certain, None without ``top``. greedy_identical: leading tokens that greedy decoding keeps,
     of each text, int64 ``(N,)``, and the texts' lengths; None unless the text is greedy and the second
-    record has ``top``. rounding: largest error of a log-ratio in nats; every limit is widened by it.
+    record has ``top``. score: limits of the second model's mean score (K4); None unless every dense text is
+    scored. rounding: largest error of a log-ratio in nats; every limit is widened by it.
     """
 
     dense: Header
@@ -52,6 +54,7 @@ class RecordedForecast:
     acceptance: Interval
     step_tv: tuple[float, float] | None
     greedy_identical: tuple[Tensor, Tensor] | None
+    score: ScoreBand | None
     rounding: float
     missing: tuple[str, ...]
 
@@ -118,6 +121,9 @@ class _Sums:
         self.count = torch.zeros(rows, 1, dtype=torch.float64)
         self.greedy: list[int] = []
         self.lengths: list[int] = []
+        self.log_weights: list[float] = []
+        self.scores: list[float | None] = []
+        self.prompts: list[int] = []
 
     def add(self, one: RecordedText, two: RecordedText, rounding: tuple[float, float]) -> None:
         """Add one text under both models."""
@@ -139,6 +145,10 @@ class _Sums:
                 sums["kl"][kind, row] += terms.cumsum(0)[places]
         self.count[row] += 1
         self.lengths.append(len(ratio))
+        # every limit of a score falls with the weights, so their lower ends are what rounding leaves certain
+        self.log_weights.append(float((ratio - self.rounding).sum()))
+        self.scores.append(one.score)
+        self.prompts.append(row)
         if two.top is not None:
             best = (max(step, key=lambda known: known[1])[0] for step in two.top)
             same = [token == drawn for token, drawn in zip(best, two.ids, strict=True)]
@@ -171,14 +181,24 @@ class _Sums:
             acceptance=_interval(_widened(mean["accepted"], (1, 2), level)),
             step_tv=(low, high) if self.size.top else None,
             greedy_identical=(torch.tensor(self.greedy), torch.tensor(self.lengths)) if greedy else None,
+            score=self._score(level),
             rounding=self.rounding,
             missing=self._missing(greedy),
         )
+
+    def _score(self, level: float) -> ScoreBand | None:
+        scores = [score for score in self.scores if score is not None]
+        if len(scores) < len(self.scores):
+            return None
+        texts = ScoredTexts(torch.tensor(self.log_weights), torch.tensor(scores), torch.tensor(self.prompts))
+        return score_band(texts, level)
 
     def _missing(self, greedy: bool) -> tuple[str, ...]:
         absent = ["multiple choice", "retrieval", "identical tokens under shared noise"]
         if not self.size.top:
             absent.append("certain limits on single steps (record with --top)")
+        if None in self.scores:
+            absent.append("score (write 'score' into every line of the dense record)")
         if not greedy:
             absent.append("greedy text (record at --temperature 0 with --top)")
         return tuple(absent)

@@ -30,13 +30,14 @@ from real.models.load import LanguageModel
 from real.pruning.calibration import Calibration
 from real.pruning.choose import Memory
 from real.pruning.variants import variant
+from real.scores.verdict import Interval as Interval
 from real.tasks.multiple_choice import OptionItem, decisions, option_items
 from real.tasks.retrieval import HALF_WORDS, RetrievalProbe, first_certain, retrieval_probe
 from real.text.prompting import encode_prompts
 from real.text.sample import Samples, sample
 from real.text.texts import passages, prompts
 from theory import Band, survival_weights_given_tv, tv_terms
-from theory.sequences.betting import betting_band
+from theory.sequences.betting import betting_band, signed_band
 from theory.terminal.console import track
 
 LEVEL = 0.9  # two-sided: each limit by itself is wrong with probability at most 0.05
@@ -44,15 +45,6 @@ _PER_TOKEN_CAP = (
     8.0  # nats; a mean KL per token is clipped here to get a lower limit that needs no assumption
 )
 _RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate between its lower and upper confidence limits."""
-
-    mean: float
-    lower: float
-    upper: float
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,8 @@ class Forecast:
     acceptance: probability that a token drafted by the variant is accepted in speculative decoding.
     identical_tokens: expected identical prefix within the horizon; a text that ends has no tokens after it.
     greedy: identical greedy tokens of each prompt, exact and certified.
-    options_changed: share of option decisions that change. retrieval_change: mean |change of nDCG@10|.
+    options_changed: share of option decisions that change; options_lost: loss of their accuracy.
+    retrieval_change: mean |change of nDCG@10|; retrieval_lost: its loss.
     retrieval_certified: share of queries whose first document is certain to stay first (H4).
     """
 
@@ -97,7 +90,9 @@ class Forecast:
     half_life: HalfLife
     greedy: GreedyPrefix
     options_changed: Interval
+    options_lost: Interval
     retrieval_change: Interval
+    retrieval_lost: Interval
     retrieval_certified: float
     seconds: float
 
@@ -113,7 +108,7 @@ class DenseReference:
     retrieval: RetrievalProbe
 
 
-def default_prompts(count: int = 16) -> list[str]:
+def default_prompts(count: int = 40) -> list[str]:
     """Our twelve prompts, then openings of shipped passages to continue."""
     openings = [" ".join(text.split()[:HALF_WORDS]) for text in passages("prompts")]
     return ([prompt.text for prompt in prompts()] + openings)[:count]
@@ -160,11 +155,11 @@ def forecast(
 
 @dataclass(frozen=True)
 class Observed:
-    """What the passes of one variant gave. options_changed: bool ``(items,)``."""
+    """What the passes of one variant gave. decisions: chosen options, int64 ``(items,)``."""
 
     scores: StepScores
     greedy: GreedyPrefix
-    options_changed: Tensor
+    decisions: Tensor
     retrieval: RetrievalProbe
 
 
@@ -173,7 +168,7 @@ def observe(lm: LanguageModel, dense: DenseReference, other: LanguageModel) -> O
     return Observed(
         scores=score_variant(lm, dense.sampled, other),
         greedy=greedy_prefix(lm, dense.greedy, other),
-        options_changed=decisions(other, dense.options) != dense.decisions,
+        decisions=decisions(other, dense.options),
         retrieval=retrieval_probe(other),
     )
 
@@ -188,7 +183,8 @@ def summarise(
     written = (survival_rows * scores.live).mean(1, keepdim=True)
     identical = betting_band(by_prompt(written, samples), level)
     accepted = by_prompt(_live_mean(1 - scores.tv, scores.live), samples)
-    moved = (observed.retrieval.ndcg - dense.retrieval.ndcg).abs()
+    moved = dense.retrieval.ndcg - observed.retrieval.ndcg
+    changed = observed.decisions != dense.decisions
     return Forecast(
         spec=spec,
         horizon=samples.horizon,
@@ -205,11 +201,19 @@ def summarise(
         identical_tokens=_scaled(_interval(identical), samples.horizon),
         half_life=_half_life(survival),
         greedy=observed.greedy,
-        options_changed=_interval(betting_band(observed.options_changed.double().unsqueeze(1), level)),
-        retrieval_change=_interval(betting_band(moved.unsqueeze(1), level)),
+        options_changed=_interval(betting_band(changed.double().unsqueeze(1), level)),
+        options_lost=_interval(signed_band(_lost(dense, observed).unsqueeze(1), level)),
+        retrieval_change=_interval(betting_band(moved.abs().unsqueeze(1), level)),
+        retrieval_lost=_interval(signed_band(moved.unsqueeze(1), level)),
         retrieval_certified=float(first_certain(dense.retrieval, observed.retrieval).double().mean()),
         seconds=seconds,
     )
+
+
+def _lost(dense: DenseReference, observed: Observed) -> Tensor:
+    """Right decisions lost, -1, 0 or 1 for every item with options, ``(items,)``."""
+    right = torch.tensor([item.answer for item in dense.options])
+    return (dense.decisions == right).double() - (observed.decisions == right).double()
 
 
 def by_prompt(values: Tensor, samples: Samples) -> Tensor:

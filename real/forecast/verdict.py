@@ -1,73 +1,72 @@
-"""From numbers to words: is a kind of task safe, at risk, or does it fail? The rules stand here alone.
+"""From numbers to words: what the drift of text and the probes say about scores. The rules stand here alone.
 
-Safe: the ceiling on the change of the mean of any score in [0, 1] is, with 95 % confidence, at most SAFE.
-Fails: the damage is, with 95 % confidence, at least what the rule of that kind says.
-At risk: neither can be said; more prompts may decide it.
+Safe: the loss of the score is, with 95 % confidence, at most SAFE. Fails: it is at least that. Undecided:
+neither can be said. Multiple choice and retrieval have right answers, so their loss itself is judged. Total
+variation is a ceiling on the change of any score and no score: it can make a text safe, never fail. How much
+of a task's score is lost, :mod:`real.scores` says.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-from math import log
+
+import torch
 
 from real.forecast.text_drift import Forecast, Interval
+from real.scores.verdict import EPSILON, Outcome
 from theory import Band
+from theory.sequences.verdicts import rows_needed
 
-SAFE = 0.15
-CHANGED = 0.25  # a quarter of all decisions, or of the ranking score
+SAFE = EPSILON
 SHORT_ANSWER = 8  # tokens
-SHORT_FAILS = 0.5  # at least half of the probability of all short answers has moved
-LONG_FAILS = log(2)  # nats per token: dense text is twice as perplexing to the pruned model, at every token
-
-
-class Outcome(Enum):
-    """What can be said of a kind of task."""
-
-    SAFE = "safe"
-    AT_RISK = "at risk"
-    FAILS = "fails"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """An outcome, the number behind it, what that number is, and how sure we are of each of its limits."""
+    """An outcome, the number behind it, what that number is, and how sure we are of each of its limits.
+
+    more: prompts that are missing at least before anything can be called safe (K0); None if none are.
+    """
 
     kind: str
     outcome: Outcome
     number: Interval
     meaning: str
     confidence: float
+    more: int | None = None
 
 
 def verdicts(forecast: Forecast) -> tuple[Verdict, ...]:
     """The four verdicts on one variant: multiple choice, retrieval, short answer, long generation."""
-    sure = (1 + forecast.level) / 2
     n = min(SHORT_ANSWER, forecast.horizon)
-    short, long = _at(forecast.sequence_tv, n), _at(forecast.sequence_tv, forecast.horizon)
-    per_token = forecast.kl_per_token
-
-    def judge(kind: str, ceiling: Interval, damage: float, fails: float, meaning: str) -> Verdict:
-        if ceiling.upper <= SAFE:
-            outcome = Outcome.SAFE
-        else:
-            outcome = Outcome.FAILS if damage >= fails else Outcome.AT_RISK
-        return Verdict(kind, outcome, ceiling, meaning, sure)
-
-    changed, moved = forecast.options_changed, forecast.retrieval_change
-    long_verdict = judge(
-        "long generation", long, per_token.lower, LONG_FAILS, f"total variation of {forecast.horizon} tokens"
-    )
-    if long_verdict.outcome is not Outcome.SAFE:
-        long_verdict = Verdict(
-            "long generation", long_verdict.outcome, per_token, "nats of KL per token", sure
-        )
+    prompts, level = forecast.prompts, forecast.level
     return (
-        judge("multiple choice", changed, changed.lower, CHANGED, "share of decisions that change"),
-        judge("retrieval", moved, moved.lower, CHANGED, "mean |change of nDCG@10|"),
-        judge("short answer", short, short.lower, SHORT_FAILS, f"total variation of {n} tokens"),
-        long_verdict,
+        _of_score("multiple choice", forecast.options_lost, "loss of accuracy", level),
+        _of_score("retrieval", forecast.retrieval_lost, "loss of nDCG@10", level),
+        of_ceiling("short answer", _at(forecast.sequence_tv, n), n, prompts, level),
+        of_ceiling(
+            "long generation", _at(forecast.sequence_tv, forecast.horizon), forecast.horizon, prompts, level
+        ),
     )
+
+
+def of_ceiling(kind: str, ceiling: Interval, tokens: int, prompts: int, level: float) -> Verdict:
+    """The verdict that the total variation of texts allows: safe, or undecided."""
+    meaning, sure = f"total variation of {tokens} tokens", (1 + level) / 2
+    if ceiling.upper <= SAFE:
+        return Verdict(kind, Outcome.SAFE, ceiling, meaning, sure)
+    least = rows_needed(torch.ones(1), 1 - SAFE, 1 - sure) or 0
+    missing = least - prompts if least > prompts else None
+    return Verdict(kind, Outcome.UNDECIDED, ceiling, meaning, sure, missing)
+
+
+def _of_score(kind: str, loss: Interval, meaning: str, level: float) -> Verdict:
+    outcome = Outcome.UNDECIDED
+    if loss.upper <= SAFE:
+        outcome = Outcome.SAFE
+    elif loss.lower >= SAFE:
+        outcome = Outcome.FAILS
+    return Verdict(kind, outcome, loss, meaning, (1 + level) / 2)
 
 
 def _at(band: Band, n: int) -> Interval:

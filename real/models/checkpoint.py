@@ -32,7 +32,7 @@ class ModelUnavailableError(OSError):
 def read_tokenizer(place: str, name: str) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder or hub id."""
     with one_sentence(name), quiet():
-        if Path(place).is_dir() and not _tokenizer_files(Path(place)):
+        if Path(place).is_dir() and not tokenizer_files(Path(place)):
             raise ModelUnavailableError(
                 f"folder {name!r} holds no tokenizer (tokenizer.json, tokenizer_config.json)"
             )
@@ -47,7 +47,8 @@ def stored_dtype(place: str) -> str | None:
     return None if dtype is None else str(dtype).removeprefix("torch.")
 
 
-def _tokenizer_files(folder: Path) -> list[Path]:
+def tokenizer_files(folder: Path) -> list[Path]:
+    """Files of a folder that hold a tokenizer."""
     patterns = ("tokenizer*", "vocab*", "merges*", "*.model", "*.tiktoken", "spiece*", "tekken*")
     return [path for pattern in patterns for path in folder.glob(pattern)]
 
@@ -68,6 +69,7 @@ def read_model(auto: Any, place: str, name: str, **how: Any) -> PreTrainedModel:
         model, info = _from_pretrained(auto, place, how)
         drew = not torch.equal(before, torch.get_rng_state())
         refuse_incomplete(model, info, name)
+        _refuse_quantised(model, name)
         if drew:  # the library drew something, perhaps only to overwrite it
             torch.manual_seed(1)
             _refuse_difference(model, _from_pretrained(auto, place, how)[0], name)
@@ -87,7 +89,7 @@ def _refuse_adapter(place: str, name: str) -> None:
     if find_adapter_config_file(place) is not None:
         raise ModelUnavailableError(
             f"{name!r} holds a PEFT adapter (adapter_config.json), whose base model alone would be another "
-            "model; merge it (peft: merge_and_unload) and save the result"
+            "model; put it into a local folder, where it is merged"
         )
 
 
@@ -166,9 +168,24 @@ def _refuse_difference(model: nn.Module, again: nn.Module, name: str) -> None:
             raise ModelUnavailableError(f"{name!r} lacks {key}, which would be random numbers")
 
 
-def refuse_not_finite(model: nn.Module, name: str) -> None:
-    """Raise and name the first parameter with NaN or infinity."""
+def _refuse_quantised(model: nn.Module, name: str) -> None:
+    """Raise if a weight is no plain tensor: it can be neither hashed, nor asked, nor pruned as numbers."""
     for key, parameter in model.named_parameters():
+        kind = type(parameter.data)
+        if kind is not torch.Tensor:
+            raise ModelUnavailableError(
+                f"{name!r} is stored quantised ({key} is {kind.__name__}); give the original checkpoint"
+            )
+
+
+def refuse_not_finite(model: nn.Module, name: str) -> None:
+    """Raise and name the first parameter with NaN or infinity, or with packed codes."""
+    for key, parameter in model.named_parameters():
+        if type(parameter.data) is not torch.Tensor:
+            kind = type(parameter.data).__name__
+            raise ModelUnavailableError(
+                f"{name!r} stores {key} quantised ({kind}); load the checkpoint that it was made from"
+            )
         if parameter.is_meta or not parameter.numel() or not parameter.is_floating_point():
             continue
         low, high = torch.aminmax(parameter.detach())  # one pass, no copy; NaN comes through

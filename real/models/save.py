@@ -14,7 +14,7 @@ from transformers import GenerationMixin
 
 from real.models.load import LanguageModel
 from real.models.settings import neutral_settings
-from real.structure.probe import FAILURES, probe_tokens, record, second_probe
+from real.structure.probe import FAILURES, first_line, probe_tokens, record, second_probe
 from theory.files import atomic_path, check_writable
 from theory.outside import markdown, markdown_block, markdown_code, yaml_string
 from theory.terminal.console import say
@@ -121,8 +121,7 @@ def _check_reloaded(lm: LanguageModel, folder: Path) -> None:
         pairs = zip(_shown(lm.model), _shown(again), strict=True)
         different = [what for (what, one), (_, other) in pairs if not _close(one, other)]
     except (OSError, *FAILURES) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise SaveError(f"{name}: the pruned model cannot be loaded again ({reason})") from error
+        raise SaveError(f"{name}: the pruned model cannot be loaded again ({first_line(error)})") from error
     if different:
         raise SaveError(
             f"{name}: loaded again, the pruned model gives other {different[0]} than in memory; its layers "

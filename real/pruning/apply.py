@@ -16,6 +16,7 @@ from real.pruning.calibration import Calibration, calibration_rows
 from real.pruning.choose import Done, Memory, choose_sublayers
 from real.pruning.sparsify import Keep, quantise, sparsify
 from real.pruning.spec import Drop, Quantise, Spec, parse_spec
+from real.pruning.threads import one_thread
 from real.structure.drop import dropped, products_skipped
 from real.structure.part import Part
 from real.structure.recognise import examine
@@ -143,7 +144,8 @@ def _apply(
         elif isinstance(step, Quantise):
             fact |= quantise(found, step, keep)
         else:
-            fact |= sparsify(found, step, tokens, keep)
+            with one_thread():
+                fact |= sparsify(found, step, tokens, keep)
         if not isinstance(step, Drop):
             done = done.and_weights(step, tokens, parts)
         facts.append(fact)

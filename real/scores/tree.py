@@ -130,7 +130,7 @@ def trees(lm: LanguageModel, source: TaskSource) -> list[Tree]:
     spelled, found = spelling(lm), []
     for index, (one, prompt) in enumerate(zip(source.questions, source.prompts(lm), strict=True)):
         try:
-            accepted = Accepted(one.answers, source.stops)
+            accepted = Accepted(one.answers, source.stops, one.pattern)
             found.append(Tree(Question(prompt, accepted, source.horizon, source.lead), spelled, lm.tokenizer))
         except ValueError as error:
             raise type(error)(f"task {source.name!r}, question {index + 1}: {error}") from None

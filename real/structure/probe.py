@@ -39,6 +39,11 @@ class Call:
         return bool(self.inputs) and same(self.inputs[0], point)
 
 
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
 def first_tensor(value: Any) -> Tensor | None:
     """First floating tensor inside a module's output (tensor, tuple, ModelOutput), or None."""
     return next(floating_tensors(value), None)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from real.structure.anatomy import NO_OVERRIDES, Anatomy, AnatomyError, Layer, Overrides
 from real.structure.head import Head, HeadError, find_head
-from real.structure.probe import Call, position_mixers, probe_tokens, record
+from real.structure.probe import FAILURES, Call, first_line, position_mixers, probe_tokens, record
 from real.structure.residual import Residuals
 from real.structure.sketch import sketch_layers
 
@@ -69,7 +69,10 @@ def examine(model: nn.Module, overrides: Overrides = NO_OVERRIDES) -> Anatomy:
 
 def _examine(model: nn.Module, overrides: Overrides) -> Anatomy:
     tokens = probe_tokens(model)
-    calls = record(model, tokens)
+    try:
+        calls = record(model, tokens)
+    except FAILURES as error:
+        raise AnatomyError(f"{type(model).__name__} fails on a few tokens: {first_line(error)}") from error
     blocks, prefix = _find_layers(model, calls, overrides.layers)
     head, no_head = _head(model, calls, blocks)
     if not blocks:
@@ -78,7 +81,13 @@ def _examine(model: nn.Module, overrides: Overrides) -> Anatomy:
             f"--parts layers=NAME (lists in the model: {', '.join(_lists(model)) or 'none'})"
         )
         return Anatomy(model, (), head, overrides, no_layers=why, no_head=no_head)
-    layers = _describe(model, tokens, calls, blocks, prefix, overrides)
+    try:
+        layers = _describe(model, tokens, calls, blocks, prefix, overrides)
+    except AnatomyError:
+        raise
+    except FAILURES as error:  # parts that no gradient goes through, weights that cannot be set to zero
+        why = f"the sublayers of {type(model).__name__} cannot be told apart: {first_line(error)}"
+        layers = _whole(blocks, prefix, why)
     return Anatomy(model, layers, head, overrides, no_head=no_head)
 
 
@@ -104,10 +113,15 @@ def _describe(
     settled = Residuals(model, sketches, blocks)
     if settled.broken_between():
         why = f"{type(model).__name__} changes the residual stream between its layers: no part explains it"
-        return tuple(
-            Layer(i, f"{prefix}.{i}", block, None, None, None, None, why) for i, block in enumerate(blocks)
-        )
+        return _whole(blocks, prefix, why)
     return tuple(settled.layer(i, f"{prefix}.{i}") for i in range(len(blocks)))
+
+
+def _whole(blocks: list[nn.Module], prefix: str, why: str) -> tuple[Layer, ...]:
+    """Layers whose sublayers are not known."""
+    return tuple(
+        Layer(i, f"{prefix}.{i}", block, None, None, None, None, why) for i, block in enumerate(blocks)
+    )
 
 
 def _find_layers(model: nn.Module, calls: list[Call], name: str | None) -> tuple[list[nn.Module], str]:

@@ -18,6 +18,7 @@ from real.structure.drop import DropError
 from real.structure.part import Part
 from real.structure.probe import (
     FAILURES,
+    first_line,
     first_tensor,
     no_cache,
     parameters_zeroed,
@@ -88,9 +89,8 @@ def _compare(anatomy: Anatomy, parts: Collection[Part], expected: list[Tensor | 
     try:
         found = probe_logits(anatomy)
     except FAILURES as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DropError(
-            f"could not drop {listed} of {name}: without it the model fails ({reason})"
+            f"could not drop {listed} of {name}: without it the model fails ({first_line(error)})"
         ) from error
     pairs = [(one, other) for one, other in zip(expected, found, strict=True) if one is not None]
     if any(other is None for _, other in pairs):

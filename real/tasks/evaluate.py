@@ -34,6 +34,7 @@ from real.tasks.harness_model import harness_model
 from real.tasks.harness_rows import item_rows, require_countable
 from real.tasks.items import TASKS, task
 from real.tasks.kept_answers import KeptAnswers
+from real.tasks.public import PUBLIC, public_task
 from real.tasks.retrieval import RETRIEVAL, retrieval_rows
 from real.tasks.sandbox import require_sandbox
 from theory.fingerprint import fingerprint
@@ -61,7 +62,8 @@ def evaluate(
 
     Columns: model, spec, task, item, prediction, correct (score of the item in [0, 1]), and for multiple
     choice probabilities (softmax of what the options are compared by). ``tasks`` are names
-    in ``TASKS``, "retrieval" (nDCG@10) or names of the harness. With ``choice_only`` the dense model also
+    in ``TASKS``, "retrieval" (nDCG@10) or names of the harness, whose items come without a hub for those in
+    :data:`real.tasks.public.PUBLIC`. With ``choice_only`` the dense model also
     answers every shipped multiple-choice task without seeing the question. Answers are kept in ``folder``
     (default: the cache). With ``allow_code`` programs that the models write are executed, in the sandbox of
     :mod:`real.tasks.sandbox`.
@@ -166,8 +168,9 @@ def load_tasks(manager: TaskManager, names: Sequence[str], lm: LanguageModel) ->
     """Shipped tasks, tasks and groups of the harness, every one of them once and fit to be counted."""
     loaded: Any = {"tasks": {}, "groups": {}, "group_map": {}}
     for name in dict.fromkeys(names):
-        for part, found in manager.load([_harness_task(name, lm)]).items():
-            loaded[part] |= found
+        found = manager.load([_harness_task(name, lm)])
+        for part in ("tasks",) if name in PUBLIC else found:
+            loaded[part] |= found[part]
     require_countable(loaded["tasks"])
     for one in loaded["tasks"].values():
         if one.get_config("num_fewshot") is None:
@@ -177,6 +180,8 @@ def load_tasks(manager: TaskManager, names: Sequence[str], lm: LanguageModel) ->
 
 
 def _harness_task(name: str, lm: LanguageModel) -> Any:
+    if name in PUBLIC:
+        return public_task(name)
     shipped, _, baseline = name.partition("/")
     return harness_task(shipped, lm.tokenizer, choice_only=bool(baseline)) if shipped in TASKS else name
 
@@ -228,11 +233,28 @@ def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.Dat
                 "wrong_to_right": int((change > 0).sum()),
                 "mcnemar": _mcnemar(change),
                 "agreement": (group.prediction.to_numpy() == before.prediction.to_numpy()).mean(),
-                "chance": task(str(name)).chance if name in TASKS else None,
+                "chance": _chance(str(name)),
                 "choice_only": _choice_only(items, str(name)),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _chance(name: str) -> float | None:
+    if name in TASKS:
+        return task(name).chance
+    public = PUBLIC.get(name.partition(":")[0])
+    return None if public is None else public.chance
+
+
+def without_signal(summary: pd.DataFrame) -> list[str]:
+    """Tasks that the dense model cannot do beyond doubt: its interval reaches chance (or 1 % where none is).
+
+    A pruned model can lose nothing there, and a change of such a score says nothing.
+    """
+    dense = summary[summary["spec"] == DENSE]
+    chance = dense["chance"].astype(float).fillna(0).clip(lower=0.01)
+    return [str(name) for name in dense["task"][dense["lower"].astype(float) <= chance]]
 
 
 def _mcnemar(change: np.ndarray[Any, Any]) -> float:

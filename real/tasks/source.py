@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from real.models.load import LanguageModel
 from real.tasks.items import task
-from real.text.prompting import encode_prompt
+from real.text.prompting import encode_prompt, encode_text
 
 
 @dataclass(frozen=True)
@@ -14,11 +14,13 @@ class Asked:
     """One question. prompt: all that the model reads. answers: right ones, any of them will do.
 
     options: what may be chosen, for a question that asks for no text; the right one is ``answers[0]``.
+    pattern: regular expression that other right answers match as a whole.
     """
 
     prompt: str
     answers: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    pattern: str | None = None
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class TaskSource:
     """A task. stops: strings that end an answer. lead: what stands between prompt and answer.
 
     horizon: most tokens of an answer. chat: the prompt is one turn of the chat template, where there is one.
-    per_character: options are compared by their log-probability per character.
+    per_character: options are compared by their log-probability per character. remarks: what was skipped.
     """
 
     name: str
@@ -36,10 +38,16 @@ class TaskSource:
     horizon: int = 16
     chat: bool = False
     per_character: bool = False
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def has_options(self) -> bool:
+        """Whether every question asks for a choice."""
+        return bool(self.questions) and all(one.options for one in self.questions)
 
     def prompts(self, lm: LanguageModel) -> list[tuple[int, ...]]:
         """Token ids of every prompt."""
-        encode = encode_prompt if self.chat else _plain
+        encode = encode_prompt if self.chat else encode_text
         return [tuple(encode(lm, one.prompt)) for one in self.questions]
 
 
@@ -64,7 +72,3 @@ def shipped(name: str, limit: int | None = None) -> TaskSource:
     return TaskSource(
         name, tuple(questions), one.stop, one.delimiter, one.max_tokens, per_character=one.normalised
     )
-
-
-def _plain(lm: LanguageModel, text: str) -> list[int]:
-    return list(lm.tokenizer(text).input_ids)

@@ -11,10 +11,13 @@ import hashlib
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from zipfile import BadZipFile
 
 import sympy as sp
 import torch
@@ -26,6 +29,8 @@ from sim.sweeps.plan import VOCABULARIES, Block, allot, blocks, unit_generator
 from sim.sweeps.report import SweepReport
 from sim.sweeps.workers import return_freed_memory, unordered
 from theory.files import atomic_path
+from theory.fingerprint import fingerprint
+from theory.terminal.console import say
 
 Progress = Callable[[Block], None]
 
@@ -75,7 +80,7 @@ def sweep(
         state.mkdir(parents=True, exist_ok=True)
         rank, world, wait = _ranks()
         show = progress or (lambda block: None)
-        missing = [block for block in plan[rank::world] if not (state / block.name).exists()]
+        missing = [block for block in plan[rank::world] if not _whole(block, state)]
         for block in plan[rank::world]:
             if block not in missing:
                 show(block)
@@ -123,6 +128,21 @@ def run_block(block: Block, seed: int, families: Families, state: Path) -> Block
     return block
 
 
+def _whole(block: Block, state: Path) -> bool:
+    """Whether a block's checkpoint is there and undamaged (every array in it has a checksum)."""
+    path, notes = state / block.name, state / f"{block.name}.violations.json"
+    if not path.exists():
+        return False
+    try:
+        Tally.load(path)
+        if notes.exists():
+            json.loads(notes.read_bytes())
+    except (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error, NotImplementedError):
+        say(f"{path} is damaged and will be made again")
+        return False
+    return True
+
+
 def _merge(plan: Sequence[Block], seed: int, families: Families, state: Path) -> SweepReport:
     tallies: dict[int, Tally] = {}
     found: list[dict[str, object]] = []
@@ -138,9 +158,10 @@ def _merge(plan: Sequence[Block], seed: int, families: Families, state: Path) ->
 
 
 def _fingerprint(plan: Sequence[Block], seed: int, families: Families) -> str:
-    """Name of the checkpoint folder: settings and formulas; a changed formula starts afresh."""
+    """Name of the checkpoint folder: settings, formulas, code; a changed formula starts afresh."""
     formulas = [[held.key, *_formulas(held.claim)] for held in held_claims()]
-    settings = [seed, asdict(families), [asdict(block) for block in plan], formulas]
+    made_by = [fingerprint("sim.sweeps.held"), *(version(name) for name in ("torch", "numpy"))]
+    settings = [seed, asdict(families), [asdict(block) for block in plan], formulas, made_by]
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 import paper_figs.context as context_module
 from paper_figs.context import Context
@@ -92,7 +93,7 @@ def test_killed_in_the_middle_of_writing_leaves_nothing_that_looks_finished(cont
         "def slow(ctx):\n"
         "    frame = pd.DataFrame({'x': [2]})\n"
         "    class Slow(pd.DataFrame):\n"
-        "        def to_parquet(self, path):\n"
+        "        def to_parquet(self, path, **_):\n"
         "            pathlib.Path(path).write_bytes(b'half'); print('writing', flush=True); time.sleep(60)\n"
         "    return Slow(frame)\n"
         "ctx = Context(Setup('m', 'e', 0, 'cpu', PROFILES['quick']), pathlib.Path(sys.argv[1]))\n"
@@ -110,3 +111,34 @@ def test_killed_in_the_middle_of_writing_leaves_nothing_that_looks_finished(cont
     finished = list((tmp_path / "kept").glob("*.parquet"))
     assert [path.name.split("-")[0] for path in finished] == ["slow.done"]
     assert pd.read_parquet(finished[0])["x"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: bytes(range(256)) * 8,
+        lambda data: data[:40] + b"????" + data[44:],  # inside a column's page, found by its checksum
+        lambda data: data[:-20] + b"?" * 20,
+    ],
+)
+def test_a_damaged_result_is_said_and_made_again(context, damage, capsys):
+    counting.calls = 0
+    first = context.recall(counting)
+    (path,) = context.folder.glob("*.parquet")
+    path.write_bytes(damage(path.read_bytes()))
+    pd.testing.assert_frame_equal(again(context).recall(counting), first)
+    assert counting.calls == 2
+    assert "damaged" in capsys.readouterr().err
+    pd.testing.assert_frame_equal(again(context).recall(counting), first)
+    assert counting.calls == 2  # once, not at every rerun
+
+
+def test_a_foreign_table_in_its_place_is_made_again(context):
+    counting.calls = 0
+    first = context.recall(counting)
+    (path,) = context.folder.glob("*.parquet")
+    pd.DataFrame({"value": [7.0]}).to_parquet(path)
+    pd.testing.assert_frame_equal(again(context).recall(counting), first)
+    assert counting.calls == 2

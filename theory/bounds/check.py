@@ -25,7 +25,8 @@ moved by this relative amount towards agreement.  ``measure`` is accurate to abo
 ill-conditioned formulas."""
 
 UNDERFLOW = 1e-300
-"""Absolute allowance: a variance or a mass below it may have been rounded to zero."""
+"""Absolute allowance: a mass below it may have been rounded to zero, and with it a variance below its product
+with R^2."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,10 @@ def _check(key: str, claim: Claim, drift: Drift | Mapping[str, Tensor]) -> Check
     first = next(iter(tensors.values()))
     values = {name: tensor.detach().cpu().numpy().astype(np.float64) for name, tensor in tensors.items()}
     quantity = claim.measured(**values)
+    unit = {name: np.ones(quantity.size) for name in values}
+    if "oscillation" in drift if isinstance(drift, Mapping) else hasattr(drift, "oscillation"):
+        squared = column(drift, "oscillation").detach().cpu().double().numpy().reshape(-1).clip(1.0) ** 2
+        unit |= {name: squared for name in values if name.startswith("var_")}
 
     def back(array: Array) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(first.device)
@@ -107,7 +112,7 @@ def _check(key: str, claim: Claim, drift: Drift | Mapping[str, Tensor]) -> Check
             limit = np.broadcast_to(bound(**values), quantity.shape)
             gap = limit - quantity if bound.side == "upper" else quantity - limit
             slacks[bound.side] = slack = np.where(limit == quantity, 0.0, gap)  # also where both overflow
-            violated |= _violated(bound, claim, values, ~(slack >= 0) & ~np.isnan(quantity))
+            violated |= _violated(bound, claim, values, unit, ~(slack >= 0) & ~np.isnan(quantity))
             if bound.side == "upper":
                 tightness = np.where(limit == quantity, 1.0, quantity / limit)
     return Check(
@@ -121,9 +126,15 @@ def _check(key: str, claim: Claim, drift: Drift | Mapping[str, Tensor]) -> Check
 
 
 def _violated(
-    bound: Bound, claim: Claim, values: Mapping[str, Array], suspect: NDArray[np.bool_]
+    bound: Bound,
+    claim: Claim,
+    values: Mapping[str, Array],
+    unit: Mapping[str, Array],
+    suspect: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Among the suspect elements, those that fail at every corner of the allowance box."""
+    """Among the suspect elements, those that fail at every corner of the allowance box; ``unit`` is the size
+    of what UNDERFLOW is a part of.
+    """
     failed = np.array(suspect, dtype=bool)
     where = np.flatnonzero(failed)
     if where.size == 0:
@@ -132,12 +143,12 @@ def _violated(
     still = np.ones(where.size, dtype=bool)
     for corner in _corners(bound):
         moved = {
-            name: rows[name] + sign * (ROUNDING * np.abs(rows[name]) + UNDERFLOW)
+            name: rows[name] + sign * (ROUNDING * np.abs(rows[name]) + UNDERFLOW * unit[name][where])
             for name, sign in corner.items()
         }
         limit = bound(**{**rows, **moved})
         quantity = claim.measured(**rows)
-        allowed = ROUNDING * np.abs(quantity)
+        allowed = ROUNDING * np.abs(quantity) + UNDERFLOW
         holds = quantity <= limit + allowed if bound.side == "upper" else quantity >= limit - allowed
         still &= ~(holds | (limit == quantity))
     failed.reshape(-1)[where] = still

@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 
 from theory.certify.outward import ROUNDING, UNDERFLOW, Interval
-from theory.drift.rows.logits import logit_rows
+from theory.drift.rows.logits import LogitRows, logit_rows
 from theory.drift.rows.rows import row_chunks
 from theory.drift.rows.stable import two_difference
+from theory.drift.vectors import power_of_two
 
 Columns = dict[str, Interval]
+_LOW, _HIGH = ".low", ".high"
+LARGEST = torch.finfo(torch.float64).max
 
 
 class Enclosure(Mapping[str, tuple[Tensor, Tensor]]):
@@ -47,15 +50,24 @@ def enclose(logits: Tensor, perturbed: Tensor, temperature: float = 1.0) -> Encl
         As :func:`theory.measure`.
     """
     rows = logit_rows(logits, perturbed, temperature)
+    ends = rows.on_supports(_ends)
+    columns = {}
+    for name in (key.removesuffix(_LOW) for key in ends if key.endswith(_LOW)):
+        columns[name] = (ends[name + _LOW].reshape(rows.lead), ends[name + _HIGH].reshape(rows.lead))
+    return Enclosure(columns)
+
+
+def _ends(rows: LogitRows) -> dict[str, Tensor]:
+    """Both ends of every column, each ``(rows,)``."""
     blocks = [
         _Rows(rows.z[some], rows.z_perturbed[some], rows.temperature).statistics()
         for some in row_chunks(rows.z)
     ]
-    columns = {}
+    ends = {}
     for name in blocks[0]:
-        low = torch.cat([block[name].low for block in blocks]).reshape(rows.lead)
-        columns[name] = (low, torch.cat([block[name].high for block in blocks]).reshape(rows.lead))
-    return Enclosure(columns)
+        ends[name + _LOW] = torch.cat([block[name].low for block in blocks])
+        ends[name + _HIGH] = torch.cat([block[name].high for block in blocks])
+    return ends
 
 
 class _Rows:
@@ -158,28 +170,46 @@ class _Rows:
         }
 
     def _vectors(self) -> Columns:
-        """Columns about z and D as vectors; nan where z = 0 and D is not, 0 where both are."""
-        z, step = Interval.exactly(self.z), Interval.exactly(self.high) + Interval.exactly(self.low)
+        """Columns about z and D as vectors, each divided by a power of two so that no square underflows; nan
+        where z = 0 and D is not, 0 where both are.
+        """
+        unit, step_unit = power_of_two(self.z), power_of_two(self.high)
+        z = _over(self.z, unit)
+        step = _over(self.high, step_unit) + _over(self.low, step_unit)
         norm_sq = z.squared().total()
-        share = (self.high * self.z).sum(-1, keepdim=True) / (self.z * self.z).sum(-1, keepdim=True)
-        across = step - _product(z, share)
-        product = _product(step, self.z).total().over(norm_sq)
-        left = _product(across, self.z).total().over(norm_sq).squared()
+        dense, moved = self.z / unit, self.high / step_unit
+        share = (moved * dense).sum(-1, keepdim=True) / (dense * dense).sum(-1, keepdim=True)
+        across = step - _product(z, Interval.exactly(share))
+        left = _product(across, z).total().over(norm_sq).squared()
         orthogonal_sq = _nonnegative(across.squared().total().over(norm_sq) - left)
-        zero, unmoved = ((side == 0).all(-1, keepdim=True) for side in (self.z, self.high))
-        undefined = torch.where(zero, torch.nan, torch.zeros_like(share))
-        ratios = {"parallel": product, "orthogonal_sq": orthogonal_sq}
-        return {"norm_sq": norm_sq} | {
-            name: Interval(part.low + undefined, part.high + undefined).zero_where(zero & unmoved)
-            for name, part in ratios.items()
+        ratio = Interval.exactly(step_unit).over(Interval.exactly(unit))
+        size = Interval.exactly(unit)
+        columns = {
+            "norm_sq": norm_sq.times(size).times(size),
+            "parallel": _product(step, z).total().over(norm_sq).times(ratio),
+            "orthogonal_sq": orthogonal_sq.times(ratio).times(ratio),
         }
+        zero, unmoved = ((side == 0).all(-1, keepdim=True) for side in (self.z, self.high))
+        for name in ("parallel", "orthogonal_sq"):
+            part = columns[name]
+            undefined = torch.where(zero, torch.nan, torch.zeros_like(share))
+            columns[name] = Interval(part.low.clamp(max=LARGEST) + undefined, part.high + undefined)
+            columns[name] = columns[name].zero_where(unmoved)
+        columns["norm_sq"] = _nonnegative(columns["norm_sq"]).zero_where(zero)
+        return columns
 
 
-def _product(x: Interval, factor: Tensor) -> Interval:
-    """x times a float of either sign."""
-    size = x.times(Interval.exactly(factor.abs()))
-    negative = factor < 0
-    return Interval(torch.where(negative, -size.high, size.low), torch.where(negative, -size.low, size.high))
+def _over(x: Tensor, power_of_two: Tensor) -> Interval:
+    """x over a power of two: exact unless that is too small for a float."""
+    value = x / power_of_two
+    slack = UNDERFLOW * ((value.abs() < 2.0**40 * UNDERFLOW) & (x != 0))
+    return Interval(value - slack, value + slack)
+
+
+def _product(x: Interval, y: Interval) -> Interval:
+    """The product of intervals of either sign."""
+    ends = torch.stack([x.low * y.low, x.low * y.high, x.high * y.low, x.high * y.high])
+    return Interval(ends.amin(0), ends.amax(0)).times(Interval.exactly(torch.ones_like(x.low)))
 
 
 def _weights(exponents: Interval) -> Interval:

@@ -33,7 +33,8 @@ def measure(
     Parameters
     ----------
     logits, perturbed
-        Dense and perturbed logits, ``(..., V)``, of any floating dtype; taken as exact real numbers.
+        Dense and perturbed logits, ``(..., V)``, of any floating dtype; taken as exact real numbers. Tokens
+        that are -inf in both have probability zero: everything is about the others, their common support.
     temperature
         T > 0.
     options
@@ -47,19 +48,21 @@ def measure(
     Raises
     ------
     ValueError
-        If the logits differ in shape, dtype or device, are not finite, or V = 0; if T is not positive and
-        finite; if ``options`` is empty, repeats an id, or leaves the vocabulary.
+        If the logits differ in shape, dtype or device, or V = 0; if they are not finite, but for -inf at the
+        same places in both; if T is not positive and finite; if ``options`` is empty, repeats an id, leaves
+        the vocabulary, or holds no token that can be drawn.
     """
     rows = logit_rows(logits, perturbed, temperature)
     ids = None if options is None else check_options(options, logits.shape[-1]).to(logits.device)
     masses = [_option_mass(side, rows.temperature, ids) for side in (rows.z, rows.z_perturbed)]
     if ids is not None:
-        rows = rows._replace(z=rows.z[:, ids], z_perturbed=rows.z_perturbed[:, ids])
-    columns = _columns(rows) | {
+        rows = rows.of(ids)
+        if rows.suppressed and bool(torch.isneginf(rows.z).all(-1).any()):
+            raise ValueError("options holds no token that can be drawn in some row; expected one")
+    columns = rows.on_supports(_columns) | {
         "option_mass": masses[0],
         "option_mass_perturbed": masses[1],
         "temperature": torch.full_like(masses[0], rows.temperature),
-        "vocabulary": torch.full_like(masses[0], rows.z.shape[-1]),
     }
     names = [field.name for field in dataclasses.fields(Drift)]
     return Drift(**{name: columns[name].reshape(rows.lead) for name in names})
@@ -84,7 +87,7 @@ def _columns(rows: LogitRows) -> Columns:
     doubtful = torch.cat([found.doubtful for _, found in parts])[order]
     for group, doubted in zip(GROUPS.values(), doubtful.unbind(-1), strict=True):
         _take_anew(columns, group, places[doubted], rows, arena)
-    return columns
+    return columns | {"vocabulary": torch.full_like(columns["kl"], vocabulary)}
 
 
 def _sums(pair: Pair) -> PairSums:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from theory.drift.rows.buffers import Arena
-from theory.drift.rows.logits import logit_rows
+from theory.drift.rows.careful import log_ratio
+from theory.drift.rows.logits import LogitRows, logit_rows
 from theory.drift.rows.rows import Pair, pairs
 
 
@@ -26,14 +27,17 @@ def hockey_stick(
     by R.
     """
     rows = logit_rows(logits, perturbed, temperature)
-    chunks = pairs(rows.z, rows.z_perturbed, rows.temperature, Arena())
-    return torch.cat([_curve(pair, epsilons) for _, pair in chunks]).reshape(*rows.lead, len(epsilons))
+
+    def curves(some: LogitRows) -> dict[str, Tensor]:
+        chunks = pairs(some.z, some.z_perturbed, some.temperature, Arena())
+        return {"curve": torch.cat([_curve(pair, epsilons) for _, pair in chunks])}
+
+    return rows.on_supports(curves)["curve"].reshape(*rows.lead, len(epsilons))
 
 
 def _curve(pair: Pair, epsilons: Sequence[float]) -> Tensor:
-    x = pair.centred_delta().x
-    p, q = pair.dense.probs, pair.perturbed.probs
-    log_ratio = x - torch.log1p((p * torch.expm1(x)).sum(-1, keepdim=True))
+    q = pair.perturbed.probs
+    ratio = log_ratio(pair.centred_delta().x, pair.dense.log_probs, pair.perturbed.log_probs)
     # q - e^epsilon p = q (1 - e^(epsilon - log q/p)): each term without cancellation
-    terms = [(q * -torch.expm1((epsilon - log_ratio).clamp(max=0))).sum(-1) for epsilon in epsilons]
+    terms = [(q * -torch.expm1((epsilon - ratio).clamp(max=0))).sum(-1) for epsilon in epsilons]
     return torch.stack(terms, dim=-1)

@@ -6,22 +6,24 @@ import torch
 from torch import Tensor
 
 from theory.drift.rows.buffers import Arena
-from theory.drift.rows.logits import logit_rows
+from theory.drift.rows.logits import LogitRows, logit_rows
 from theory.drift.rows.rows import Pair, Softmax, first_largest, pairs, row_chunks
-from theory.validation import check_finite, check_size, check_tokens
+from theory.validation import check_logits, check_size, check_tokens
 
 
 def token_log_probs(logits: Tensor, tokens: Tensor, temperature: float = 1.0) -> Tensor:
     """log softmax(logits/T)[token], float64 ``(...)``, of logits ``(..., V)`` and integer tokens ``(...)``.
 
-    In nats. A token that is nearly certain keeps its digits: log p is computed from the mass of the others.
+    In nats, -inf where the logit is. A token that is nearly certain keeps its digits: log p is computed from
+    the mass of the others.
 
     Raises
     ------
     ValueError
-        If logits or temperature are not finite, T <= 0, or the tokens have another shape or leave [0, V).
+        If logits are nan, inf, or -inf throughout a row, if T is not positive and finite, or if the tokens
+        have another shape or leave [0, V).
     """
-    check_finite("logits", logits)
+    check_logits("logits", logits)
     temperature = check_size(temperature, logits)
     flat = logits.detach().reshape(-1, logits.shape[-1])
     places = check_tokens(tokens, logits).reshape(-1, 1)
@@ -44,8 +46,12 @@ def gumbel_flip(logits: Tensor, perturbed: Tensor, temperature: float = 1.0) -> 
         As :func:`theory.measure`.
     """
     rows = logit_rows(logits, perturbed, temperature)
-    chunks = pairs(rows.z, rows.z_perturbed, rows.temperature, Arena())
-    return torch.cat([_flip(pair) for _, pair in chunks]).reshape(rows.lead)
+
+    def flips(some: LogitRows) -> dict[str, Tensor]:
+        chunks = pairs(some.z, some.z_perturbed, some.temperature, Arena())
+        return {"flip": torch.cat([_flip(pair) for _, pair in chunks])}
+
+    return rows.on_supports(flips)["flip"].reshape(rows.lead)
 
 
 def _flip(pair: Pair) -> Tensor:

@@ -36,7 +36,7 @@ def _leading_bits(x: Tensor) -> tuple[Tensor, Tensor]:
     return high, x - high
 
 
-def _power_of_two(x: Tensor) -> Tensor:
+def power_of_two(x: Tensor) -> Tensor:
     """The power of two just above max |x| of the last axis (1 for a zero vector); dividing by it is exact."""
     largest = x.abs().amax(-1, keepdim=True)
     return torch.ldexp(torch.ones_like(largest), torch.frexp(largest).exponent)
@@ -48,7 +48,7 @@ def geometry(x: Tensor, y: Tensor, high: Tensor, low: Tensor) -> Geometry:
     The part along x is peeled off in multiples of x that float64 represents, so an almost parallel d keeps
     the digits of the small part across x.
     """
-    x_unit, y_unit = _power_of_two(x), _power_of_two(y)
+    x_unit, y_unit = power_of_two(x), power_of_two(y)
     x, high, low, y = x / x_unit, high / x_unit, low / x_unit, y / y_unit
     norm_sq = (x * x).sum(-1, keepdim=True)
     relative_sq = (high * high).sum(-1, keepdim=True) / norm_sq

@@ -48,6 +48,9 @@ class Bound(Formula):
 
     def __call__(self, **values: Any) -> Any:
         result = super().__call__(**values)
+        # 0 times infinity, where a statistic has underflowed and a factor overflowed: nothing is known
+        lost = np.isnan(result) & ~np.isnan(sum(np.asarray(values[name]) for name in self.symbols))
+        result = np.where(lost, self.trivial, result)
         if self.when is None:
             return result
         return np.where(Formula(self.when)(**values) != 0, result, self.trivial)

@@ -41,8 +41,9 @@ def draft_temperature(logits: Tensor, draft: Tensor, temperature: float = 1.0) -
     """Draft temperature that minimises KL(p||q), p = softmax(logits/temperature); float64 ``(...)`` (J4).
 
     With q proportional to ``e^(b z')`` the divergence is convex in b and stationary where ``E_q z' = E_p
-    z'``. That root is unique; it is bracketed by doubling and bisected to the last bit. Infinite where b
-    would not be positive: the draft's logits are no larger on average under p than under the uniform law.
+    z'``. That root is unique; it is bracketed by doubling or halving and bisected to the last bit. Infinite
+    where b would not be positive: the draft's logits are no larger on average under p than under the uniform
+    law.
     """
     check_pair("logits", logits, "draft", draft)
     temperature = check_size(temperature, logits)
@@ -54,11 +55,13 @@ def draft_temperature(logits: Tensor, draft: Tensor, temperature: float = 1.0) -
     def too_flat(inverse: Tensor) -> Tensor:
         return (torch.softmax(inverse.unsqueeze(-1) * z, -1) * z).sum(-1) < goal
 
-    low, high = torch.zeros_like(goal), torch.ones_like(goal)
-    helps = too_flat(low)
+    helps, high = too_flat(torch.zeros_like(goal)), torch.ones_like(goal)
     while bool((grow := helps & too_flat(high) & (high < 1e300)).any()):
-        low, high = torch.where(grow, high, low), torch.where(grow, 2 * high, high)
-    for _ in range(64):
+        high = torch.where(grow, 2 * high, high)
+    while bool((fall := helps & ~too_flat(high / 2) & (high > 1e-300)).any()):
+        high = torch.where(fall, high / 2, high)
+    low = high / 2
+    for _ in range(54):  # the bits of a float64 between a number and its double
         middle = (low + high) / 2
         below = too_flat(middle)
         low, high = torch.where(below, middle, low), torch.where(below, high, middle)

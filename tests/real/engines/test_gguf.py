@@ -64,9 +64,11 @@ def test_the_same_weights_in_both_engines(shipped: GgufEngine, transformers: Hug
 def test_reading_together_is_reading_one_by_one(shipped: GgufEngine) -> None:
     ids = shipped.model.tokenise(TEXT, special=False, markers=False)
     together = shipped.logits(ids[:3], ids[3:])
-    shipped.model.forget(len(ids))
-    one_by_one = torch.cat([shipped.model.read([token], place, 1) for place, token in enumerate(ids[:-1])])
+    shipped.logits([7], [8])  # forgets
+    one_by_one = torch.cat([shipped.model.read(ids[: place + 1], 1) for place in range(len(ids) - 1)])
     assert torch.equal(together, one_by_one[2:])
+    again = shipped.logits(ids[: len(ids) // 2], ids[len(ids) // 2 :])  # after a text that begins alike
+    assert torch.equal(again, together[len(ids) // 2 - 3 :])
 
 
 @pytest.mark.parametrize("decoding", [Decoding(0.0), Decoding(0.8), Decoding(1.0, top_k=3)])

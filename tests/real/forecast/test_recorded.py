@@ -15,13 +15,14 @@ from real.forecast.recorded import forecast_records
 from real.forecast.recorded_verdicts import recorded_verdicts
 from real.forecast.stepwise import dense_pass, greedy_prefix, score_variant
 from real.forecast.text_drift import by_prompt
-from real.forecast.verdict import Outcome
 from real.models.load import LanguageModel
 from real.records import Decoding, Header, RecordedText, read_record, write_record
+from real.scores.verdict import Outcome
 from real.text.sample import Samples, pack
 from tests.real.conftest import tiny_language_model
 from theory import kl_terms, survival_weights, tv_terms
 from theory.sequences.betting import betting_band
+from theory.sequences.scores import ScoredTexts, score_band
 
 PROMPTS = ["One.", "Another one", "A third", "The last of them"]
 SAME = 1e-6
@@ -161,7 +162,7 @@ def test_verdicts_follow_the_limits(tmp_path: Path) -> None:
         (folder := tmp_path / str(index)).mkdir()
         verdicts = recorded_verdicts(forecast_records(*constant(folder, prompts, 8, log_q)))
         outcomes.append([verdict.outcome for verdict in verdicts])
-    assert outcomes == [[Outcome.SAFE] * 2, [Outcome.FAILS] * 2, [Outcome.AT_RISK] * 2]
+    assert outcomes == [[Outcome.SAFE] * 2, [Outcome.UNDECIDED] * 2, [Outcome.UNDECIDED] * 2]
 
 
 def test_a_token_the_other_model_cannot_write(tmp_path: Path) -> None:
@@ -179,3 +180,29 @@ def test_long_records_are_tabulated_at_doublings(tmp_path: Path, monkeypatch: py
     assert torch.allclose(found.survival.mean, torch.exp(-0.1 * found.tokens.double()), atol=1e-7)
     assert found.half_life.estimate == 8
     assert found.identical_tokens.mean == pytest.approx(sum(math.exp(-0.1 * n) for n in range(1, 12)))
+
+
+def test_scored_texts_give_the_band_of_the_score(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    header, texts = read_record(pair[0])
+    scored = [replace(text, score=float(text.ids[0] % 2)) for text in texts]
+    dense = tmp_path / "dense.jsonl"
+    write_record(dense, header, lambda start: scored[start:], len(scored))
+    found = forecast_records(dense, pair[1])
+    log_weights = [
+        math.fsum(two.logprobs) - math.fsum(one.logprobs)
+        for one, two in zip(scored, read_record(pair[1])[1], strict=True)
+    ]
+    scores = torch.tensor([text.score for text in scored])
+    places = {text.prompt: None for text in scored}
+    prompt = torch.tensor([list(places).index(text.prompt) for text in scored])
+    expected = score_band(ScoredTexts(torch.tensor(log_weights), scores, prompt), found.level)
+    assert found.score is not None
+    for name in ("dense", "perturbed", "change"):
+        for part in ("mean", "lower", "upper"):
+            got, wanted = getattr(getattr(found.score, name), part), getattr(getattr(expected, name), part)
+            assert float(got) == pytest.approx(float(wanted), abs=SAME)
+    assert forecast_records(*pair).score is None
+    coarse = forecast_records(rounded(dense, tmp_path, 2), rounded(pair[1], tmp_path, 2)).score
+    assert coarse is not None
+    assert float(coarse.change.lower) <= float(found.score.change.lower)
+    assert float(coarse.change.upper) >= float(found.score.change.upper)

@@ -26,9 +26,10 @@ from real.forecast.text_drift import (
     reference,
     summarise,
 )
-from real.forecast.verdict import Outcome, verdicts
+from real.forecast.verdict import of_ceiling, verdicts
 from real.models.load import LanguageModel
 from real.pruning.variants import variant
+from real.scores.verdict import Interval, Outcome
 from real.tasks.retrieval import first_certain, retrieval_probe
 from real.text.prompting import encode_prompt
 from real.text.sample import sample
@@ -233,12 +234,30 @@ def test_verdicts_follow_their_rules(found: dict[str, Forecast]) -> None:
         for verdict in verdicts(one):
             assert verdict.confidence == pytest.approx(0.95)
             assert verdict.number.lower <= verdict.number.mean <= verdict.number.upper
-    retrieval = {verdict.kind: verdict for verdict in verdicts(found["attn:0"])}["retrieval"]
-    assert retrieval.outcome is Outcome.SAFE
+    same = {verdict.kind: verdict for verdict in verdicts(found["attn:0"])}
+    assert same["retrieval"].outcome is Outcome.SAFE  # 32 queries are just enough
+    assert same["short answer"].more == 29  # 3 prompts
+
+
+def test_total_variation_makes_safe_or_leaves_undecided() -> None:
+    """Whatever has moved, it is no score; with too few prompts the missing ones are named."""
+    for upper, prompts, more in ((0.08, 40, None), (1.0, 40, None), (0.24, 16, 16)):
+        verdict = of_ceiling("short answer", Interval(upper, upper, upper), 8, prompts, 0.9)
+        assert verdict.outcome is (Outcome.SAFE if upper <= 0.1 else Outcome.UNDECIDED)
+        assert verdict.more == more
+
+
+def test_only_lost_decisions_count_against_multiple_choice(found: dict[str, Forecast]) -> None:
+    one = found["attn:1"]
+    assert abs(one.options_lost.mean) <= one.options_changed.mean
+    gained = replace(one, options_lost=Interval(-0.5, -0.7, -0.3), options_changed=Interval(0.5, 0.3, 0.7))
+    assert verdicts(gained)[0].outcome is Outcome.SAFE
+    lost = replace(one, options_lost=Interval(0.5, 0.3, 0.7))
+    assert verdicts(lost)[0].outcome is Outcome.FAILS
 
 
 def test_default_prompts_are_not_calibration_text() -> None:
-    assert len(default_prompts()) == 16
+    assert len(default_prompts()) == 40
     calibration = " ".join(passages("calibration"))
     assert not any(prompt in calibration for prompt in default_prompts())
 
@@ -269,8 +288,6 @@ def test_command_writes_table_json_csv_and_plot(folder: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (["--samples", "0"], "samples"),
-        (["--tokens", "0"], "new_tokens"),
         (["--tokens", "255"], "exceeds the context"),
         (["--temperature", "0"], "temperature must be positive"),
         (["atn:1"], "atn"),
@@ -281,6 +298,13 @@ def test_bad_requests_are_one_sentence(folder: str, change: list[str], sentence:
     assert isinstance(result.exception, ValueError)
     assert sentence in str(result.exception)
     assert "\n" not in str(result.exception)
+
+
+@pytest.mark.parametrize("option", ["--samples", "--tokens"])
+def test_a_count_of_zero_is_refused(folder: str, option: str) -> None:
+    result = CliRunner().invoke(app, ["forecast", folder, "attn:1", option, "0"])
+    assert result.exit_code == 2
+    assert option in result.stderr
 
 
 def test_an_empty_prompt_file_is_one_sentence(folder: str, tmp_path: Path) -> None:

@@ -12,11 +12,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from torchao.quantization import Int8WeightOnlyConfig
 from transformers import (
+    AutoModelForCausalLM,
     BertConfig,
     BertForMaskedLM,
     LlamaForSequenceClassification,
     PreTrainedModel,
+    TorchAoConfig,
 )
 
 from real.models.checkpoint import ModelUnavailableError
@@ -148,12 +151,20 @@ def test_a_quantised_checkpoint_without_its_package(method: str, tmp_path: Path)
     assert "cannot load" in refusal(place)
 
 
+def test_weights_that_are_no_plain_numbers_are_named(tmp_path: Path) -> None:
+    place = saved(tmp_path / "dense")
+    how = TorchAoConfig(Int8WeightOnlyConfig())
+    quantised = AutoModelForCausalLM.from_pretrained(place, quantization_config=how, dtype=torch.float32)
+    quantised.save_pretrained(tmp_path / "int8")
+    LM.tokenizer.save_pretrained(tmp_path / "int8")
+    said = refusal(str(tmp_path / "int8"))
+    assert "stored quantised" in said
+    assert "Int8Tensor" in said
+
+
 def test_what_is_no_model_says_why(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "no *.safetensors" in refusal(str(tmp_path / "empty"))
-    (tmp_path / "tiny.gguf").write_bytes(b"GGUF")
-    for place in (tmp_path, tmp_path / "tiny.gguf", "models/tiny.gguf"):
-        assert "GGUF files are not loaded" in refusal(str(place))
     LM.model.save_pretrained(tmp_path / "bare")
     assert "holds no tokenizer" in refusal(str(tmp_path / "bare"))
     with pytest.raises(ValueError, match="hub id"):

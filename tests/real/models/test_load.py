@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from torchao.quantization import Int8WeightOnlyConfig
+from transformers import AutoModelForCausalLM, LlamaForCausalLM, TorchAoConfig
 
 from real.models import convert
-from real.models.checkpoint import AutoTokenizer, ModelUnavailableError
+from real.models.checkpoint import AutoTokenizer, ModelUnavailableError, refuse_not_finite
 from real.models.load import LanguageModel, load, load_encoder
 from real.models.registry import SOURCES
+from real.structure.anatomy import AnatomyError
+from tests.real.every_family import tiny
+from tests.real.families import language_model
 from theory.names import UnknownNameError
 
 
@@ -75,3 +80,37 @@ def test_a_truncated_cached_model_is_noticed(tmp_path: Path) -> None:
     assert facts["sha256"] == SOURCES["smollm2-135m"].sha256
     (tmp_path / "model.safetensors").write_bytes(b"1234")
     assert not convert.is_complete(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mixtral", "gpt_oss"])
+def test_mixtures_in_double_precision(name: str, tmp_path: Path) -> None:
+    """Grouped products of experts stop at single precision."""
+    tiny(name).model.save_pretrained(tmp_path)
+    tiny(name).tokenizer.save_pretrained(tmp_path)
+    double, tokens = load(str(tmp_path), dtype="float64"), torch.arange(12).unsqueeze(0)
+    assert len(double.anatomy.sublayers()) == len(tiny(name).anatomy.sublayers())
+    with torch.no_grad():
+        expected = tiny(name).model(input_ids=tokens).logits
+        torch.testing.assert_close(
+            double.model(input_ids=tokens).logits.float(), expected, rtol=1e-3, atol=1e-3
+        )
+
+
+def test_a_model_that_does_not_run_is_one_sentence() -> None:
+    class Failing(LlamaForCausalLM):
+        def forward(self, *args: object, **kwargs: object) -> None:
+            raise RuntimeError("no kernel for this.\nTry another.")
+
+    model = Failing(language_model("llama").model.config)
+    with pytest.raises(AnatomyError, match=r"^Failing fails on a few tokens: no kernel for this\.$"):
+        LanguageModel(model, language_model("llama").tokenizer, "failing", {})
+
+
+def test_packed_weights_are_one_sentence(saved: Path, tmp_path: Path) -> None:
+    """Codes of a quantisation library can be run, but neither pruned nor looked at."""
+    packed = TorchAoConfig(Int8WeightOnlyConfig())
+    model = AutoModelForCausalLM.from_pretrained(saved, quantization_config=packed, dtype=torch.float32)
+    with pytest.raises(
+        ModelUnavailableError, match=r"q_proj.weight quantised \(Int8Tensor\); load the checkpoint"
+    ):
+        refuse_not_finite(model, "packed")

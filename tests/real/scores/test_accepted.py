@@ -55,13 +55,13 @@ def test_a_character_may_be_unfinished(answer: str, end: int) -> None:
     assert accepted.status("ñ".encode()[:1]) is (Status.ALIVE if answer == "é" else Status.DEAD)
 
 
-@pytest.mark.parametrize("pattern", ["a+b?", "(a|ab)(c|bcd)", "[0-9]{1,3}", "(?i:yes|yep)", "é+"])
+@pytest.mark.parametrize("pattern", ["a+b?", "(a|ab)(c|bc)", "[0-9]{1,3}", "(?i:yes|ya)", "é+"])
 def test_a_pattern_is_alive_exactly_where_it_can_still_match(pattern: str) -> None:
     accepted = Accepted((), (".",), pattern)
-    letters = "abcdYyEespé1"
+    letters = "abcyEsé1"
     texts = ["".join(one) for count in range(3) for one in product(letters, repeat=count)]
     for text in texts:
-        grown = (text + "".join(rest) for count in range(4) for rest in product(letters, repeat=count))
+        grown = (text + "".join(rest) for count in range(3) for rest in product(letters, repeat=count))
         alive = any(regex.fullmatch(pattern, one) for one in grown)
         assert (accepted.status(text.encode()) is Status.ALIVE) == alive, text
 

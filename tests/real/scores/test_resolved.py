@@ -47,7 +47,7 @@ def spellable(answers: tuple[str, ...], stops: tuple[str, ...]) -> bool:
     rows=st.integers(0, 12),
     temperature=st.sampled_from([0.3, 1.0, 2.0]),
 )
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_the_score_of_every_text_lies_between_the_ends(
     seed: int, answers: tuple[str, ...], stops: tuple[str, ...], horizon: int, rows: int, temperature: float
 ) -> None:

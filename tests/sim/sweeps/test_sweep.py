@@ -240,3 +240,17 @@ def test_bad_input_is_one_sentence(
     error = capsys.readouterr().err
     assert names in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: b"", lambda data: data[:200], lambda data: data[:90] + b"????" + data[94:]]
+)
+def test_a_damaged_checkpoint_is_said_and_made_again(damage, tmp_path: Path, capsys) -> None:
+    settings = dict(draws=4000, seed=3, vocabularies=(2, 3), workers=1, folder=tmp_path)
+    first = sweep(**settings)
+    part = sorted(tmp_path.rglob("*.npz"))[0]
+    part.write_bytes(damage(part.read_bytes()))
+    assert sweep(**settings).frame().equals(first.frame())
+    assert "damaged" in capsys.readouterr().err
+    sweep(**settings)
+    assert "damaged" not in capsys.readouterr().err

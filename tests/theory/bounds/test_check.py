@@ -1,5 +1,7 @@
 """Claims on measured drifts: they hold on adversarial logits, and a wrong claim is caught."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import example, given
@@ -29,6 +31,21 @@ def test_no_claim_is_violated_on_random_rows(scale: float, vocabulary: int) -> N
     logits = 3 * torch.randn(MANY, vocabulary, generator=generator, dtype=torch.float64)
     noise = torch.randn(MANY, vocabulary, generator=generator, dtype=torch.float64)
     assert violations(check(measure(logits, logits + scale * noise))) == {}
+
+
+@pytest.mark.parametrize("spread", [1.0, 3e3, 2e4, 1e6, 1e20])
+@pytest.mark.parametrize("vocabulary", [2, 3, 8, 50])
+def test_no_claim_is_violated_at_any_range(vocabulary: int, spread: float) -> None:
+    """Masses and variances are then below the least float, and factors above the largest."""
+    generator = torch.Generator().manual_seed(vocabulary)
+    for change, base in itertools.product((1e2, 1e3, 2e4, 1e6, 1e20), (3.0, spread)):
+        uniform = torch.rand(2, 100, vocabulary, generator=generator, dtype=torch.float64)
+        logits = base * torch.randn(200, vocabulary, generator=generator, dtype=torch.float64)
+        checks = check(measure(logits, logits + change * torch.cat([uniform[0], uniform[1] ** 6])))
+        assert violations(checks) == {}
+        for key, result in checks.items():
+            for slack in (result.lower_slack, result.upper_slack):
+                assert slack is None or not slack.isnan().any(), key
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])

@@ -152,6 +152,24 @@ def test_split_and_ladder_add_up(seed: int, listed: bool, count: int) -> None:
     assert bool((rungs.width.lower <= rungs.width.upper + 1e-9).all())
 
 
+@given(st.integers(0, 10**6), st.booleans())
+def test_the_split_is_that_of_the_sample(seed: int, listed: bool) -> None:
+    g = torch.Generator().manual_seed(seed)
+    logs, f = 0.3 * torch.randn(40, generator=g).double(), (torch.rand(40, generator=g) < 0.6).double()
+    split = score_split(ScoredTexts(logs, f, torch.arange(40) // 2, listed))
+    w = logs.exp()
+    expected = {
+        "lost_right": ((1 - w).clamp(min=0) * f).mean(),
+        "lost_wrong": ((1 - w).clamp(min=0) * (1 - f)).mean(),
+        "gained_right": ((w - 1).clamp(min=0) * f).mean(),
+        "gained_wrong": ((w - 1).clamp(min=0) * (1 - f)).mean(),
+    }
+    for name, value in expected.items():
+        band = getattr(split, name)
+        shown = float(value.clamp(max=band.upper))  # no gain is shown above the limit of total variation
+        assert float(band.mean) == pytest.approx(shown, abs=1e-12)
+
+
 def test_the_ladder_encloses_the_score_on_average() -> None:
     rng = np.random.default_rng(3)
     for hidden in (False, True):
@@ -189,6 +207,21 @@ def test_le_cam_pair_is_exact_in_the_mean_and_in_its_errors(listed: bool) -> Non
             assert wrong.max() <= (1 - LEVEL) / 2
         lecam = np.mean([((p.q - p.p) ** 2 / (p.q + p.p)).sum() / 2 for p in prompts])
         assert square == pytest.approx(lecam)
+
+
+@given(st.integers(0, 10**6), st.booleans(), st.integers(1, 3), st.integers(1, 3))
+def test_le_cam_pair_weighs_both_models_alike(seed: int, listed: bool, first: int, second: int) -> None:
+    """Also where one model wrote more texts than the other: the mean of the two models' means."""
+    g = torch.Generator().manual_seed(seed)
+    texts, means = [], []
+    for each in (first, second):
+        logs = torch.randn(20 * each, generator=g, dtype=torch.float64)
+        f = (torch.rand(20 * each, generator=g) < 0.5).double()
+        texts.append(ScoredTexts(logs, f, torch.arange(20 * each) % 20, listed))
+        means.append(float((2 * torch.tanh(logs / 2) * (f - 0.5)).mean()))
+    pair = le_cam_pair(*texts)
+    assert float(pair.change.mean) == pytest.approx(sum(means) / 2)
+    assert float(pair.change.lower) < sum(means) / 2 < float(pair.change.upper)
 
 
 def test_le_cam_pair_beats_counting() -> None:

@@ -188,7 +188,7 @@ def test_command_line_lists_shows_verifies_and_exports(tmp_path: Path) -> None:
     shown = run("show", "kl-oscillation")
     assert "proved symbolically" in shown
     assert str(place("B5")) in shown
-    (record,) = json.loads(run("verify", "--json", "B1"))
+    (record,) = json.loads(run("verify", "--json", "-", "B1"))
     assert record["id"] == "B1"
     assert record["passed"]
     assert "1 of 1" in run("verify", "tv-oscillation")

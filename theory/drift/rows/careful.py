@@ -38,13 +38,14 @@ def careful_rows(pair: Pair) -> Columns:
 def _divergences(pair: Pair) -> Columns:
     log_p, log_q = pair.dense.log_probs, pair.perturbed.log_probs
     x = pair.centred_delta().x
-    log_ratio = _log_ratio(x, log_p, log_q, power=1)
-    downward = below(log_ratio, 0.0)
-    size = log_ratio.abs()
+    ratio = log_ratio(x, log_p, log_q)
+    downward = below(ratio, 0.0)
+    size = ratio.abs()
     lost = torch.expm1(-size).neg_()  # 1 - min(p,q)/max(p,q)
     heavier = choose(downward, pair.dense.probs, pair.perturbed.probs)
     gap = exponential_gap(size)
-    other_gap = size * lost - gap  # 1 - (1 + l) e^-l
+    far = lost - size * torch.exp(-size)
+    other_gap = choose(below(size, 1.0), size * lost - gap, far)  # 1 - (1 + l) e^-l
     half = torch.expm1(-0.5 * size)
     lost_sq = lost * lost
     return {
@@ -53,13 +54,13 @@ def _divergences(pair: Pair) -> Columns:
         "js": dot(heavier, jensen_shannon_gap(size)),
         "tv": 0.5 * dot(heavier, lost),
         "hellinger_sq": 0.5 * dot(heavier, half * half),
-        "chi2": dot(torch.exp(log_p + 2 * log_ratio.clamp(min=0)), lost_sq),
-        "chi2_reverse": dot(torch.exp(log_q - 2 * log_ratio.clamp(max=0)), lost_sq),
+        "chi2": dot(torch.exp(log_p + 2 * ratio.clamp(min=0)), lost_sq),
+        "chi2_reverse": dot(torch.exp(log_q - 2 * ratio.clamp(max=0)), lost_sq),
         "cosdist_p": _cosine_distance(pair, x),
     }
 
 
-def _log_ratio(x: Tensor, log_p: Tensor, log_q: Tensor, power: int) -> Tensor:
+def log_ratio(x: Tensor, log_p: Tensor, log_q: Tensor, power: int = 1) -> Tensor:
     """log(q/p)/power for normalised p and q with q proportional to p e^(power x).
 
     Two ways: from x, which keeps small ratios, or from log q - log p, for heavy tokens far from x = 0.
@@ -73,7 +74,7 @@ def _log_ratio(x: Tensor, log_p: Tensor, log_q: Tensor, power: int) -> Tensor:
 def _cosine_distance(pair: Pair, x: Tensor) -> Tensor:
     """Half the squared distance of the unit vectors p/||p|| and q/||q||, the roots of the escorts."""
     log_r, log_r_q = (torch.log_softmax(2 * side.y, -1) for side in (pair.dense, pair.perturbed))
-    lost = torch.expm1(-_log_ratio(x, log_r, log_r_q, power=2).abs())
+    lost = torch.expm1(-log_ratio(x, log_r, log_r_q, power=2).abs())
     return 0.5 * dot(torch.exp(torch.maximum(log_r, log_r_q)), lost * lost)
 
 

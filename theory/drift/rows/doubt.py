@@ -37,6 +37,10 @@ class Doubt:
         self._sound[group].append(kept if kept.ndim == 1 else kept.all(-1))
         return result
 
+    def require(self, group: str, sound: Tensor) -> None:
+        """Doubt the rows, ``(rows,)``, that are not sound for another reason."""
+        self._sound[group].append(sound)
+
     def rows(self) -> Tensor:
         """Mask ``(rows, groups)``: a result is too small, or nan, or the exponents are out of range."""
         return ~torch.stack([torch.stack(sound).all(0) for sound in self._sound.values()], -1)

@@ -20,6 +20,12 @@ from theory.drift.rows.sums import FastSums, PairSums, Weighted
 # Variance of delta under p and the escort from which on e^x - 1 need not keep more digits than e^x, provided
 # that the squared Hellinger distance, the smallest of the results, is not below what Doubt keeps.
 MOVED = 0.02
+# A sum of squares about the mean that is smaller than this share of the sum of squares is taken anew, each
+# entry less the mean; that keeps digits to a far smaller share, ABOUT_MEAN times what Doubt asks for.
+CENTRED = 0.05
+ABOUT_MEAN = 1e-3
+# Sum of squares below which some of them may have underflowed.
+TINY = 1e-250
 
 
 def fast_sums(pair: Pair, centred: Centred, growth: Tensor) -> FastSums:
@@ -38,17 +44,12 @@ def fast_sums(pair: Pair, centred: Centred, growth: Tensor) -> FastSums:
         excess, root_excess = _change_of_moved(Weighted.of(mass), growth, change)
     else:
         excess, root_excess = _change(pair, x, change, spare)
-    (x_sum, y_sum), (xx, xy) = (part.unbind(-1) for part in (exponents, exponents_x))
     yy, py, qy = dots(planes.y_p_q, planes.y).unbind(-1)
     return FastSums(
         **pair_sums(pair),
+        **spreads(pair, x, exponents, exponents_x, yy),
         least=centred.least,
         most=centred.most,
-        x=x_sum,
-        y=y_sum,
-        xx=xx,
-        xy=xy,
-        yy=yy,
         py=py,
         qy=qy,
         mass=mass,
@@ -74,6 +75,21 @@ def pair_sums(pair: Pair) -> Columns:
         "step_step": step_step,
         "top1_agree": (pair.top_perturbed == pair.dense.top).squeeze(-1),
     }
+
+
+def spreads(pair: Pair, x: Tensor, total: Tensor, by_x: Tensor, yy: Tensor) -> Columns:
+    """The sums of :class:`PairSums` about x and y as vectors, from the sums of x and y and of their products
+    with x, ``(rows, 2)``; taken anew about the means where the differences of sums lose digits.
+    """
+    size = x.shape[-1]
+    mean_x, mean_y = (total / size).unbind(-1)
+    (x_sum, _), (xx, xy) = total.unbind(-1), by_x.unbind(-1)
+    x_spread, xy_spread, y_spread = xx - x_sum * mean_x, xy - x_sum * mean_y, yy - size * mean_y * mean_y
+    if bool(((x_spread < CENTRED * xx) | (y_spread < CENTRED * yy)).any()):
+        away_x = torch.sub(x, mean_x.unsqueeze(-1), out=pair.arena.like(x))
+        away_y = torch.sub(pair.planes.y, mean_y.unsqueeze(-1), out=pair.arena.like(x))
+        x_spread, xy_spread, y_spread = dot(away_x, away_x), dot(away_x, away_y), dot(away_y, away_y)
+    return {"xx": xx, "yy": yy, "x_spread": x_spread, "xy_spread": xy_spread, "y_spread": y_spread}
 
 
 def _weigh(planes: Planes, growth: Tensor) -> None:
@@ -175,7 +191,7 @@ def shared_columns(sums: FastSums, vocabulary: int, doubt: Doubt) -> Columns:
         "gini_r": sums.fourth / mass.escort**2,
         "var_u": uniform_variance(sums, vocabulary, doubt),
         **_divergences(sums, shift, doubt),
-        **vector_columns(sums, vocabulary, doubt),
+        **vector_columns(sums, doubt),
         **shape(sums, sums.py),
     }
 
@@ -221,8 +237,7 @@ def distance_of_directions(mean: Tensor, square: Tensor, doubt: Doubt) -> Tensor
 
 def uniform_variance(sums: PairSums, vocabulary: int, doubt: Doubt) -> Tensor:
     """Variance of delta under the uniform distribution."""
-    mean, square = sums.x / vocabulary, sums.xx / vocabulary
-    return doubt.check("variances", square - mean * mean, 10 * square)
+    return doubt.check("variances", sums.x_spread, ABOUT_MEAN * sums.xx) / vocabulary
 
 
 def shape(sums: PairSums, weighted_y: Tensor) -> Columns:
@@ -237,12 +252,12 @@ def shape(sums: PairSums, weighted_y: Tensor) -> Columns:
     }
 
 
-def vector_columns(sums: PairSums, vocabulary: int, doubt: Doubt) -> Columns:
+def vector_columns(sums: PairSums, doubt: Doubt) -> Columns:
     """The columns about z and z' as vectors; Pearson from z/T and delta, each less a constant."""
     cosdist, orthogonal_sq = _cosine(sums.zz, sums.z_step, sums.step_step, doubt)
-    spread = doubt.check("vectors", sums.yy - sums.y * sums.y / vocabulary, sums.yy)
-    moved = doubt.check("vectors", sums.xx - sums.x * sums.x / vocabulary, sums.xx)
-    centred = _cosine(spread, sums.xy - sums.y * sums.x / vocabulary, moved, doubt)[0]
+    spread = doubt.check("vectors", sums.y_spread, ABOUT_MEAN * sums.yy)
+    moved = doubt.check("vectors", sums.x_spread, ABOUT_MEAN * sums.xx)
+    centred = _cosine(spread, sums.xy_spread, moved, doubt)[0]
     return {
         "cosdist_z": cosdist,
         "cosdist_z_centred": centred,
@@ -254,10 +269,11 @@ def vector_columns(sums: PairSums, vocabulary: int, doubt: Doubt) -> Columns:
 
 def _cosine(norm_sq: Tensor, product: Tensor, step_sq: Tensor, doubt: Doubt) -> tuple[Tensor, Tensor]:
     """1 - cos(v, v + d) and ||d_perp||^2/||v||^2 from ||v||^2, <v, d> and ||d||^2 (A6)."""
+    doubt.require("vectors", (norm_sq >= TINY) & ((step_sq >= TINY) | (norm_sq >= 1)))
     parallel = product / norm_sq
     relative_sq = step_sq / norm_sq
-    orthogonal_sq = doubt.check("vectors", relative_sq - parallel * parallel, relative_sq)
-    along = doubt.check("vectors", 1 + parallel, torch.ones_like(parallel))
+    orthogonal_sq = doubt.check("vectors", relative_sq - parallel * parallel, 10 * relative_sq)
+    along = doubt.check("vectors", 1 + parallel, torch.full_like(parallel, 10.0))
     length = torch.sqrt(along * along + orthogonal_sq)
     near = orthogonal_sq / (length * (length + along))
     return torch.where(along > 0, near, 1 - along / length), orthogonal_sq

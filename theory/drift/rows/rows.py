@@ -133,33 +133,25 @@ class Pair:
 
     def delta_from(self, place: Tensor) -> Tensor:
         """delta - delta[place], exact but for the last rounding; ``place`` is ``(rows, 1)``."""
-        low = self.step_rest
-        centre_rest = None if low is None else low.gather(-1, place)
-        return self._delta_less(self.step.gather(-1, place), centre_rest, self.arena.like(self.step))
+        return self._delta_from(place, self.arena.like(self.step))
 
-    def _delta_less(self, centre: Tensor, centre_rest: Tensor | None, room: Tensor) -> Tensor:
-        result = torch.sub(self.step, centre, out=room)
+    def _delta_from(self, place: Tensor, room: Tensor) -> Tensor:
+        result = torch.sub(self.step, self.step.gather(-1, place), out=room)
         if self.step_rest is not None:
-            result.add_(self.step_rest)
-        if centre_rest is not None:
-            result.sub_(centre_rest)
+            result.add_(self.step_rest).sub_(self.step_rest.gather(-1, place))
         return divided(result, self.temperature)
 
     def centred_delta(self) -> Centred:
-        """delta less its value at p's heaviest token, or less its mean under p where none has half the mass.
+        """delta less its value at p's top token, then less its mean under p where none has half the mass.
 
-        Either way E_p e^x stays above one half, and small differences between heavy tokens stay exact. Lies
-        in the plane x.
+        Either way E_p e^x stays above one half, and small differences between heavy tokens stay exact, those
+        of the mean from them too. Lies in the plane x.
         """
-        top, rest = self.dense.top, self.step_rest
-        centre = self.step.gather(-1, top)
-        centre_rest = None if rest is None else rest.gather(-1, top)
+        x = self._delta_from(self.dense.top, self.planes.x)
         heavy = self.dense.rest <= 1
         if not bool(heavy.all()):
-            mean = dot(self.dense.weights, self.step).unsqueeze(-1) / (1 + self.dense.rest)
-            centre = torch.where(heavy, centre, mean)
-            centre_rest = None if centre_rest is None else torch.where(heavy, centre_rest, 0.0)
-        x = self._delta_less(centre, centre_rest, self.planes.x)
+            mean = dot(self.dense.weights, x).unsqueeze(-1) / (1 + self.dense.rest)
+            x.sub_(mean.masked_fill_(heavy, 0.0))
         least, most = x.amin(-1), x.amax(-1)
         outside = least.clamp(min=0) + most.clamp(max=0)
         if bool(outside.any()):  # by rounding: a shift common to all logits must leave exactly nothing

@@ -20,6 +20,7 @@ from theory.drift.rows.fast import (
     distance_of_directions,
     pair_sums,
     shape,
+    spreads,
     uniform_variance,
     vector_columns,
 )
@@ -62,17 +63,11 @@ def small_sums(pair: Pair, x: Tensor) -> SmallSums:
     escort_mass = torch.mul(planes.p, planes.p, out=spare).sum(-1, keepdim=True)
     escort_moments, fourth = _moments(powers, spare, escort_mass), dot(spare, spare)
     log_ratio = torch.sub(x, torch.log1p(_tilted(moments, 0, 1.0, 2)).unsqueeze(-1), out=spare)
-    x_sum, y_sum = planes.exponents.sum(-1).unbind(-1)
-    xx, xy = dots(planes.exponents, x).unbind(-1)
     return SmallSums(
         **pair_sums(pair),
+        **spreads(pair, x, planes.exponents.sum(-1), dots(planes.exponents, x), dot(planes.y, planes.y)),
         least=least,
         most=most,
-        x=x_sum,
-        y=y_sum,
-        xx=xx,
-        xy=xy,
-        yy=dot(planes.y, planes.y),
         moments=moments,
         log_moments=log_moments,
         escort_moments=escort_moments,
@@ -103,7 +98,7 @@ def small_columns(sums: SmallSums, vocabulary: int) -> Found:
     }
     columns |= {"rho_plus": most - columns["kl"], "rho_minus": columns["kl"] - least}
     columns["var_u"] = uniform_variance(sums, vocabulary, doubt)
-    columns |= _shape(sums, columns["kl_reverse"]) | vector_columns(sums, vocabulary, doubt)
+    columns |= _shape(sums, columns["kl_reverse"]) | vector_columns(sums, doubt)
     return Found(columns, doubt.rows())
 
 

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 SERIES_BELOW = 0.25
-# Products over more entries are summed piece by piece: one running sum of 262,144 equal terms loses 1e-12.
-SEGMENT = 65_536
+STEEP = 30.0
+# Products over many entries are summed piece by piece: one running sum of 262,144 equal terms loses 1e-12.
+SEGMENT = 2048
+UNBROKEN = 8192
 _GAP_SERIES = tuple(2.0 * (-1) ** k / math.factorial(k + 2) for k in range(13))
 _JS_SERIES = tuple(1.0 / ((k + 1) * (2 * k + 1)) for k in range(14))
 
@@ -35,10 +37,14 @@ def dots(a: Tensor, b: Tensor) -> Tensor:
 
 def _in_segments(a: Tensor, b: Tensor) -> Tensor:
     """Dot products ``(k,)`` of the rows of ``(k, V)`` with ``(V,)``, SEGMENT entries at a time."""
-    if b.numel() <= SEGMENT:
+    if b.numel() <= UNBROKEN:
         return torch.mv(a, b)
-    parts = zip(torch.split(a, SEGMENT, dim=1), torch.split(b, SEGMENT), strict=True)
-    return torch.stack([torch.mv(x, y) for x, y in parts]).sum(0)
+    count = b.numel() // SEGMENT
+    whole = count * SEGMENT
+    segments = torch.unflatten(a[:, :whole], 1, (count, SEGMENT)).permute(1, 2, 0)
+    # The vector comes first here too; each product is a small one within the cache.
+    sums = torch.bmm(b[:whole].view(count, 1, SEGMENT), segments).sum(0).squeeze(0)
+    return sums if whole == b.numel() else sums + torch.mv(a[:, whole:], b[whole:])
 
 
 def two_difference(a: Tensor, b: Tensor, room: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
@@ -95,13 +101,15 @@ def jensen_shannon_gap(x: Tensor) -> Tensor:
 def log_mean_exp(log_p: Tensor, x: Tensor, log_q: Tensor) -> Tensor:
     """log sum p e^x over the last axis, ``(..., 1)``, for normalised p and q with q proportional to p e^x.
 
-    Summing p (e^x - 1) keeps a small result; a result of order one or more is x + log p - log q at p's
-    heaviest token, which cannot overflow.
+    Summing p (e^x - 1) keeps a small result; where x is steep, log p + x would lose |x| units of rounding, so
+    those tokens enter by their share of q, which is p e^x over the sum. A result of order one or more is
+    x + log p - log q at p's heaviest token, which cannot overflow.
     """
-    p = torch.exp(log_p)
-    terms = torch.expm1(x.clamp(max=1.0)).mul_(p)
-    if bool((x >= 1).any()):
-        terms = choose(below(-x, -1.0), torch.exp(log_p + x).sub_(p), terms)
-    excess = terms.sum(-1, keepdim=True)
+    p, steep = torch.exp(log_p), below(-x, -STEEP)
+    risen = (torch.exp(log_q) * steep).sum(-1, keepdim=True)
+    left = (p * steep).sum(-1, keepdim=True)
+    terms = torch.expm1(x.clamp(max=STEEP)).mul_(p).mul_(1 - steep)
+    excess = (terms.sum(-1, keepdim=True) + (risen - left)) / (1 - risen)
     far = (x + log_p - log_q).gather(-1, log_p.argmax(-1, keepdim=True))
-    return torch.where(excess.abs() < 0.5, torch.log1p(excess.clamp(-0.5, 0.5)), far)
+    near = (excess.abs() < 0.5) & (risen < 0.5)
+    return torch.where(near, torch.log1p(excess.clamp(-0.5, 0.5)), far)

@@ -45,12 +45,13 @@ class PairSums:
     """Least x."""
     most: Tensor
     """Largest x."""
-    x: Tensor
-    y: Tensor
     xx: Tensor
-    """Sum of x^2; likewise the products below."""
-    xy: Tensor
+    """Sum of x^2."""
     yy: Tensor
+    x_spread: Tensor
+    """Sum of (x - mean x)^2 over the vocabulary, and of the other products of x and y less their means."""
+    y_spread: Tensor
+    xy_spread: Tensor
     zz: Tensor
     z_step: Tensor
     """<z, z' - z>."""

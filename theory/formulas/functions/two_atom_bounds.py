@@ -15,6 +15,7 @@ from theory.formulas.functions.two_atoms import (
     LARGE,
     OfLightMass,
     bernoulli_variance,
+    log_odds,
     two_atom_kl,
     two_atom_kl_reverse,
     two_atom_log_bc,
@@ -90,12 +91,13 @@ class chord_kl(Stable):
     def safe(cls, rho_minus: Expression, rho_plus: Expression) -> Expression:
         up, down = chord_up(rho_minus, rho_plus), chord_down(rho_minus, rho_plus)
         span = rho_minus + rho_plus
-        return choose((two_atom_kl(up, down, span), span < LARGE), (down * rho_minus - up * rho_plus, True))
+        near = sp.And(span < LARGE, rho_plus < 1)  # further on ``up`` may be too small for a float
+        return choose((two_atom_kl(up, down, span), near), (down * rho_minus - up * rho_plus, True))
 
 
 def _turn(up: Expression, down: Expression) -> Expression:
     """u_0: the oscillation at which tilting has made the two atoms equal."""
-    return sp.log(down / up)
+    return -log_odds(up, down)  # down/up overflows where up is the least float
 
 
 class capped_variance(OfLightMass):

@@ -14,6 +14,8 @@ from sympy.codegen.cfunctions import expm1, log1p
 from theory.formulas.functions.elementary import phi
 from theory.formulas.safe_forms import Expression, Stable, choose, spread
 
+STEEP = 30
+"""Beyond this oscillation q_down e^R is not taken from q_down, which may be subnormal."""
 LARGE = 300
 """Beyond this oscillation e^R is kept as a logarithm."""
 
@@ -140,7 +142,8 @@ class two_atom_kl_reverse(OfMasses):
         odds = R + log_up
         return choose(
             (sp.Integer(0), sp.Or(up <= 0, down <= 0)),
-            (two_atom_kl(q_down, q_up, R), R < LARGE),
+            (two_atom_kl(q_down, q_up, R), sp.Or(R < STEEP, sp.And(R < LARGE, up < down))),
+            (log1p(-down * expm1(-R) / total) - R * q_down, R < LARGE),
             (-R * q_down - log_up - log1p(down * sp.exp(-odds)), odds > 0),
             (R * sp.exp(odds) / (down + sp.exp(odds)) - log1p(sp.exp(odds) - up), True),
         )

@@ -1,0 +1,154 @@
+"""``python -m real forecast --task``: how much of a score is lost, with an exit code for gates."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from theory.names import lookup
+from theory.terminal.run import FAILS, OK, UNDECIDED
+
+if TYPE_CHECKING:
+    from real.scores.forecast import Rule
+    from real.scores.sampled import Scorer
+    from real.structure.anatomy import Overrides
+
+DECODINGS = ("greedy", "sampled")
+ABOUT = ("like", "these")
+MANY = ("e-bh", "ladder", "each")
+
+Task = Annotated[
+    list[str] | None,
+    typer.Option("--task", help="A shipped task or a file of questions (.jsonl); may be repeated."),
+]
+ScorerName = Annotated[
+    str | None,
+    typer.Option("--scorer", help="file.py:function, of a text and its question, into [0, 1]; needs texts."),
+]
+Epsilon = Annotated[float, typer.Option(help="Loss of the score: safe at most, fails at least.")]
+Error = Annotated[float, typer.Option(help="Error of each limit about prompts like these.")]
+UntilDecided = Annotated[bool, typer.Option("--until-decided", help="Stop reading once it is decided.")]
+Planned = Annotated[bool, typer.Option("--plan", help="Say what so many prompts can decide; load nothing.")]
+GateDecoding = Annotated[str, typer.Option("--decoding", help="Of the exit code: greedy or sampled.")]
+GateAbout = Annotated[
+    str, typer.Option("--about", help="Of the exit code: like (prompts like these) or these.")
+]
+ManySpecs = Annotated[
+    str, typer.Option("--many", help="Several safe together: e-bh; ladder (mild to strong); each by itself.")
+]
+
+
+def read_scorer(place: str) -> Scorer:
+    """The function that ``file.py:function`` names.
+
+    Raises
+    ------
+    ValueError
+        The file cannot be read, or has no such function.
+    """
+    file, _, name = place.rpartition(":")
+    if not file or not Path(file).is_file():
+        raise ValueError(f"scorer {place!r}: expected file.py:function, of a file that exists")
+    spec = importlib.util.spec_from_file_location(Path(file).stem, file)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"scorer {place!r}: {file!r} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"scorer {place!r}: {file!r} raised {type(error).__name__} ({error})") from error
+    found: Scorer = lookup(
+        "scorer", name, {key: value for key, value in vars(module).items() if callable(value)}
+    )
+    return found
+
+
+def check_choices(decoding: str, about: str, many: str) -> None:
+    """Raise :class:`UnknownNameError` unless each is one of its names."""
+    for kind, name, names in (
+        ("decoding", decoding, DECODINGS),
+        ("about", about, ABOUT),
+        ("many", many, MANY),
+    ):
+        lookup(kind, name, dict.fromkeys(names))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is compared, on which questions."""
+
+    model: str
+    specs: list[str]
+    tasks: list[str]
+    scorer: str | None
+    samples: int
+    limit: int | None
+    seed: int
+    device: str
+    dtype: str
+    parts: Overrides
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How a verdict is reached, and which one the exit code stands for."""
+
+    epsilon: float
+    alpha: float
+    until_decided: bool
+    decoding: Any
+    about: Any
+    many: Any
+
+    def rule(self) -> Rule:
+        """As the forecast takes it."""
+        from real.scores.forecast import Rule
+
+        return Rule(self.epsilon, self.alpha, self.until_decided)
+
+
+def decide(asked: Asked, gate: Gate, json_file: Path | None, csv_file: Path | None) -> int:
+    """Forecast, print, write; returns the exit code: 0 all safe, 1 some fails, 3 undecided."""
+    rule = gate.rule()
+    scorer = read_scorer(asked.scorer) if asked.scorer else None
+    from real.commands import scores_output
+    from real.models.load import load
+    from real.scores.forecast import forecast_scores, read_source
+    from real.scores.verdict import Outcome
+    from theory.terminal.writing import write_table
+
+    sources = [read_source(task) for task in asked.tasks]
+    lm = load(asked.model, asked.device, asked.dtype, asked.parts)
+    report = forecast_scores(
+        lm,
+        asked.specs,
+        sources,
+        rule=rule,
+        scorer=scorer,
+        samples=asked.samples,
+        limit=asked.limit,
+        many=gate.many,
+        seed=asked.seed,
+    )
+    scores_output.show(lm, report, gate.decoding)
+    if json_file:
+        scores_output.write_json(json_file, lm, report, gate.decoding)
+    if csv_file:
+        write_table(report.frame(), csv_file)
+    codes = {Outcome.SAFE: OK, Outcome.FAILS: FAILS, Outcome.UNDECIDED: UNDECIDED}
+    return codes[report.outcome(gate.decoding, gate.about)]
+
+
+def plan(asked: Asked, gate: Gate) -> int:
+    """Print what so many prompts can decide, before anything is run (K0)."""
+    rule = gate.rule()
+    from real.commands import scores_output
+    from real.scores.forecast import read_source
+
+    counts = [len(read_source(task).questions) for task in asked.tasks]
+    scores_output.show_plan(rule, [min(count, asked.limit or count) for count in counts])
+    return OK

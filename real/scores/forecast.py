@@ -1,0 +1,174 @@
+"""Forecast what a compressed model loses of a task's score: one teacher-forced pass per variant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from real.models.load import LanguageModel, load
+from real.pruning.calibration import Calibration
+from real.pruning.variants import variant
+from real.scores.report import Many, ScoreReport, ScoreVerdict
+from real.scores.routes import Decoding, Route, noise_floor, route
+from real.scores.sampled import Scorer
+from real.scores.verdict import (
+    ALPHA,
+    EPSILON,
+    Evidence,
+    Outcome,
+    log_evidence_of_safety,
+    of_prompts_like_these,
+    of_these_prompts,
+)
+from real.tasks.source import TaskSource, shipped
+from real.tasks.user_file import read_task
+from theory.terminal.console import say, track
+
+FIRST = 32  # prompts before the first look of a forecast that stops when it is decided …
+DESIGN = 128  # … and the number that its stakes are meant for
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a verdict is reached. epsilon: the loss between safe and fails. alpha: error of each limit.
+
+    until_decided: stop reading questions as soon as every verdict about prompts like these is there.
+    """
+
+    epsilon: float = EPSILON
+    alpha: float = ALPHA
+    until_decided: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("epsilon", "alpha"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
+
+
+def forecast_scores(
+    model: str | LanguageModel,
+    specs: Sequence[str],
+    tasks: Sequence[str | Path | TaskSource],
+    *,
+    rule: Rule = Rule(),
+    scorer: Scorer | None = None,
+    samples: int = 4,
+    limit: int | None = None,
+    many: Many = "e-bh",
+    calibration: Calibration = None,
+    seed: int = 0,
+) -> ScoreReport:
+    """Say of every variant how much of every task's score it loses, without letting it write.
+
+    Parameters
+    ----------
+    model:
+        A name or folder that :func:`real.load` takes, or a model that is loaded already.
+    specs:
+        Pruning specs or other checkpoints.
+    tasks:
+        Names of shipped tasks, task files (see :func:`real.tasks.user_file.read_task`) or task sources.
+    scorer, samples:
+        Any function of a written text and its question into [0, 1]; the dense model then writes ``samples``
+        texts per question. Without it, right answers are read off (K1), and options compared (K12).
+    limit:
+        Most questions of each task, drawn by ``seed``; all by default.
+    many:
+        Which "safe" stand together when there are several specs, see :meth:`ScoreReport.together`.
+
+    Raises
+    ------
+    ValueError
+        Bad input, in one sentence: of a spec, a task, a number, a scorer, or an answer that no tokens write.
+
+    Example
+    -------
+    >>> report = forecast_scores("smollm2-135m", ["int8"], ["capitals-answer"])  # doctest: +SKIP
+    >>> report.frame()[["spec", "decoding", "like_verdict", "like_loss_upper"]]  # doctest: +SKIP
+    """
+    if not specs or not tasks:
+        raise ValueError("name at least one variant and at least one task")
+    sources = [_drawn(read_source(task), limit, seed) for task in tasks]
+    for remark in (remark for source in sources for remark in source.remarks):
+        say(remark)
+    lm = load(model) if isinstance(model, str) else model
+    routes = [
+        route(lm, source, scorer, samples=samples, alpha=rule.alpha, seed=seed)
+        for source in track(sources, "dense answers")
+    ]
+    noises = [noise_floor(one, lm) for one in routes]
+    found: dict[tuple[int, str], list[ScoreVerdict]] = {}
+    seconds = {}
+    for spec in track(list(specs), "forecasting scores"):
+        with variant(lm, spec, calibration) as other:
+            started = perf_counter()
+            for index, one in enumerate(routes):
+                found[index, spec] = _judged(one, other, spec, rule, noises[index])
+            seconds[spec] = perf_counter() - started
+    verdicts = tuple(one for index in range(len(routes)) for spec in specs for one in found[index, spec])
+    return ScoreReport(lm.name, rule.epsilon, rule.alpha, many, verdicts, seconds)
+
+
+def _judged(
+    one: Route, other: LanguageModel, spec: str, rule: Rule, noise: dict[Decoding, float]
+) -> list[ScoreVerdict]:
+    """Read ``other`` until all is read or, if so asked, decided."""
+    total, read = len(one.source.questions), 0
+    design = min(total, DESIGN) if rule.until_decided else None
+    parts: list[Any] = []
+    while True:
+        end = min(total, max(FIRST, 2 * read)) if rule.until_decided else total
+        parts.append(one.read(other, read, end))
+        read = end
+        found = [
+            _verdict(one.source.name, spec, decoding, evidence, rule, design, noise.get(decoding, 0.0))
+            for decoding, evidence in one.evidence(parts).items()
+        ]
+        if read == total or all(one.like.outcome is not Outcome.UNDECIDED for one in found):
+            return found
+
+
+def _verdict(
+    task: str,
+    spec: str,
+    decoding: Decoding,
+    evidence: Evidence,
+    rule: Rule,
+    design: int | None,
+    noise: float,
+) -> ScoreVerdict:
+    return ScoreVerdict(
+        task=task,
+        spec=spec,
+        decoding=decoding,
+        prompts=len(evidence.plus),
+        before=evidence.before,
+        after=evidence.after,
+        these=of_these_prompts(evidence, rule.epsilon, rule.alpha, noise),
+        like=of_prompts_like_these(evidence, rule.epsilon, rule.alpha, design, noise),
+        # a loss that noise alone may explain is no evidence
+        log_evidence=log_evidence_of_safety(evidence, rule.epsilon - noise, rule.alpha, design),
+        noise=noise,
+        explanation=evidence.explanation,
+    )
+
+
+def read_source(task: str | Path | TaskSource) -> TaskSource:
+    """A task source, the task in a file, or the shipped task of that name."""
+    if isinstance(task, TaskSource):
+        return task
+    path = Path(task)
+    return read_task(path) if path.suffix == ".jsonl" or path.is_file() else shipped(str(task))
+
+
+def _drawn(source: TaskSource, limit: int | None, seed: int) -> TaskSource:
+    """At most ``limit`` questions, in random order, so that any first few of them are a sample."""
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1, got {limit}")
+    order = torch.randperm(len(source.questions), generator=torch.Generator().manual_seed(seed))
+    return replace(source, questions=tuple(source.questions[index] for index in order[:limit].tolist()))

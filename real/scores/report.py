@@ -1,0 +1,150 @@
+"""Verdicts on scores as an object: a table, a line per verdict, a page in a notebook."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import pandas as pd
+import torch
+
+from real.scores.routes import Decoding
+from real.scores.verdict import Explanation, Interval, Outcome, Verdict
+from theory.sequences.verdicts import e_bh, fixed_sequence
+
+Many = Literal["e-bh", "ladder", "each"]
+About = Literal["these", "like"]
+_SHOWN = 2  # decimals
+
+
+@dataclass(frozen=True)
+class ScoreVerdict:
+    """What happens to the score of one task in one variant, for one way of decoding.
+
+    before, after: the score of the dense model and of the variant on these prompts. these, like: the verdicts
+    on the listed questions and on prompts like them. log_evidence: log of an e-value against "the loss on
+    prompts like these is at least epsilon". noise: what evaluating the dense model in two ways moves its
+    score by (K10), measured in half precision; the limits of both verdicts are wider by it. explanation: of
+    sampled texts.
+    """
+
+    task: str
+    spec: str
+    decoding: Decoding
+    prompts: int
+    before: Interval
+    after: Interval
+    these: Verdict
+    like: Verdict
+    log_evidence: float
+    noise: float = 0.0
+    explanation: Explanation | None = None
+
+    def about(self, what: About) -> Verdict:
+        """The verdict on these prompts, or on prompts like these."""
+        return self.these if what == "these" else self.like
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """All verdicts of one forecast, in the order task, spec, decoding.
+
+    epsilon: the loss that is called safe at most and a failure at least. alpha: probability with which each
+    limit about prompts like these may be wrong. many: how several "safe" are held together. seconds: of the
+    passes of each spec, pruning left out.
+    """
+
+    model: str
+    epsilon: float
+    alpha: float
+    many: Many
+    verdicts: tuple[ScoreVerdict, ...]
+    seconds: dict[str, float]
+
+    def frame(self) -> pd.DataFrame:
+        """One row per task, spec and decoding; losses with limits for these and like prompts."""
+        rows = []
+        for one in self.verdicts:
+            row: dict[str, object] = {"task": one.task, "spec": one.spec, "decoding": one.decoding}
+            row |= {"prompts": one.prompts, "before": one.before.mean, "after": one.after.mean}
+            row["noise"] = one.noise
+            for name, verdict in (("these", one.these), ("like", one.like)):
+                row |= {
+                    f"{name}_verdict": verdict.outcome.value,
+                    f"{name}_loss": verdict.loss.mean,
+                    f"{name}_loss_lower": verdict.loss.lower,
+                    f"{name}_loss_upper": verdict.loss.upper,
+                    f"{name}_more_prompts": verdict.more,
+                }
+            rows.append(row | (asdict(one.explanation) if one.explanation else {}))
+        frame = pd.DataFrame(rows)
+        columns = [column for column in frame if str(column).endswith("_more_prompts")]
+        return frame.astype(dict.fromkeys(columns, "Int64"))
+
+    def together(self, decoding: Decoding = "greedy") -> tuple[ScoreVerdict, ...]:
+        """Which "safe" about prompts like these stand together, though they were many (K11).
+
+        "e-bh": among them the expected share of wrong ones is at most alpha, however they depend on each
+        other. "ladder": for specs named from mild to strong, those before the first of a task that is not
+        safe; some wrong one with probability at most alpha in each task. "each": every one by itself.
+        """
+        asked = self._asked(decoding)
+        if self.many == "e-bh":
+            kept = e_bh(torch.tensor([one.log_evidence for one in asked]), self.alpha).tolist()
+            return tuple(one for one, keep in zip(asked, kept, strict=True) if keep)
+        if self.many == "each":
+            return tuple(one for one in asked if one.like.outcome is Outcome.SAFE)
+        found: list[ScoreVerdict] = []
+        for task in dict.fromkeys(one.task for one in asked):
+            rungs = [one for one in asked if one.task == task]
+            found += rungs[: fixed_sequence(torch.tensor([one.log_evidence for one in rungs]), self.alpha)]
+        return tuple(found)
+
+    def outcome(self, decoding: Decoding = "greedy", about: About = "like") -> Outcome:
+        """The worst: fails if one verdict fails, else undecided if one is undecided, else safe.
+
+        Where all are safe, all are safe together, whatever ``many`` says.
+        """
+        found = {one.about(about).outcome for one in self._asked(decoding)}
+        worst = (Outcome.FAILS, Outcome.UNDECIDED)
+        return next((outcome for outcome in worst if outcome in found), Outcome.SAFE)
+
+    def _asked(self, decoding: Decoding) -> list[ScoreVerdict]:
+        """Verdicts of one way of decoding; of the other where a scorer knows sampled texts alone."""
+        return [one for one in self.verdicts if one.decoding == decoding] or list(self.verdicts)
+
+    def table(self) -> pd.DataFrame:
+        """What a reader wants: words and the loss behind them."""
+        return pd.DataFrame(
+            {
+                "task": one.task,
+                "spec": one.spec,
+                "decoding": one.decoding,
+                "score": f"{one.before.mean:.3f} → {one.after.mean:.3f}",
+                "these prompts": in_words(one.these),
+                "prompts like these": in_words(one.like),
+            }
+            for one in self.verdicts
+        )
+
+    def __repr__(self) -> str:
+        counts = {outcome: 0 for outcome in Outcome}
+        for one in self.verdicts:
+            counts[one.like.outcome] += 1
+        words = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
+        return f"<ScoreReport of {self.model}: {words} (loss {self.epsilon:g}, prompts like these)>"
+
+    def _repr_html_(self) -> str:
+        caption = f"{self.model}: how much of the score is lost (safe: at most {self.epsilon:g})"
+        styled: str = self.table().style.hide(axis="index").set_caption(caption).to_html()
+        return styled
+
+
+def in_words(verdict: Verdict) -> str:
+    """For example ``undecided, loss 0.08 (0.03 to 0.14): about 60 more prompts``."""
+    loss = verdict.loss
+    numbers = " ".join((f"{loss.mean:.{_SHOWN}f}", f"({loss.lower:.{_SHOWN}f} to {loss.upper:.{_SHOWN}f})"))
+    text = f"{verdict.outcome.value}, loss {numbers}"
+    if verdict.outcome is Outcome.UNDECIDED and verdict.more:
+        text += f": about {verdict.more} more prompts"
+    return text

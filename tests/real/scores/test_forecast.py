@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from real.command_line import app
+from real.models.load import LanguageModel
+from real.models.save import save
+from real.pruning.variants import variant
+from real.scores.forecast import Rule, forecast_scores
+from real.scores.options import choose
+from real.scores.routes import ReadOff, noise_floor, route
+from real.scores.sampled import ScorerError, read_with, scored
+from real.scores.verdict import Outcome, between, of_prompts_like_these, of_these_prompts
+from real.tasks.evaluate import answer, task_manager
+from real.tasks.source import Asked, TaskSource, shipped
+from tests.real.scores.few_tokens import every_text, few_tokens
+from theory.terminal.run import run
+
+LETTERS = TaskSource(
+    "letters",
+    tuple(Asked(f"ab{'ab' * n}", ("ab",)) for n in range(6)),
+    stops=(".",),
+    lead="",
+    horizon=3,
+)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOFTMAX_DRIFT_CACHE", str(tmp_path / "cache"))
+
+
+def test_an_unchanged_model_loses_nothing() -> None:
+    report = forecast_scores(few_tokens(2), ["attn:0"], [LETTERS])
+    for one in report.verdicts:
+        assert one.before.lower <= one.after.upper
+        assert one.after.lower <= one.before.upper
+        assert one.these.outcome is Outcome.SAFE
+        assert one.these.loss.lower <= 0 <= one.these.loss.upper
+    assert report.outcome(about="these") is Outcome.SAFE
+    assert report.outcome(about="like") is Outcome.UNDECIDED
+
+
+def right_mass(lm: LanguageModel, prompt: tuple[int, ...]) -> float:
+    return sum(mass for text, mass in every_text(lm, prompt, 3) if text.split(".")[0].strip() == "ab")
+
+
+def test_the_loss_is_that_of_all_texts() -> None:
+    lm = few_tokens(4)
+    report = forecast_scores(lm, ["mlp:[0]"], [LETTERS])
+    losses = []
+    for prompt in LETTERS.prompts(lm):
+        before = right_mass(lm, prompt)
+        with variant(lm, "mlp:[0]") as other:
+            losses.append(before - right_mass(other, prompt))
+    (one,) = [v for v in report.verdicts if v.decoding == "sampled"]
+    assert one.these.loss.lower - 1e-9 <= sum(losses) / len(losses) <= one.these.loss.upper + 1e-9
+
+
+def test_both_routes_agree_on_the_loss() -> None:
+    """Read off, and estimated from scored samples: the exact loss lies inside the band."""
+    lm = few_tokens(4)
+    scorer = lambda text, one: float(text in one.answers)  # noqa: E731
+    exact = forecast_scores(lm, ["mlp:[0]"], [LETTERS])
+    band = forecast_scores(lm, ["mlp:[0]"], [LETTERS], scorer=scorer, samples=40)
+    (truth,) = [v for v in exact.verdicts if v.decoding == "sampled"]
+    (one,) = band.verdicts
+    assert one.decoding == "sampled"
+    assert one.these.loss.lower <= truth.these.loss.lower
+    assert truth.these.loss.upper <= one.these.loss.upper
+    assert one.like.loss.upper >= one.these.loss.upper - 1e-9
+    split = one.explanation
+    assert split is not None
+    assert one.like.loss.mean <= split.lost_right + 1e-9  # K2
+    assert one.like.loss.mean == pytest.approx(split.lost_right - split.gained_right)
+    assert 0 < split.sample_size <= 6
+    assert not split.usable
+    assert "lost_right" in band.frame().columns
+
+
+def test_drift_after_the_stop_does_not_count() -> None:
+    lm = few_tokens(4)
+    dense = scored(lm, LETTERS, lambda text, one: 0.0, samples=8)
+    length = dense.samples.lengths - dense.samples.prompt_lengths
+    assert bool((dense.decided <= length).all())
+    assert bool((dense.decided < length).any())
+    with variant(lm, "mlp:[0]") as other:
+        texts = read_with(other, dense, 0, 6)
+        some = read_with(other, dense, 2, 4)
+    torch.testing.assert_close(some.log_weights, texts.log_weights[16:32])
+    assert some.prompt.tolist() == [0] * 8 + [1] * 8
+
+
+def test_options_are_compared_as_the_harness_does(tiny_lm: LanguageModel, tmp_path: Path) -> None:
+    for name in ("agreement", "units"):
+        source = shipped(name, 12)
+        rows = answer(tiny_lm, "dense", [name], task_manager([name]), 12, 4, tmp_path)
+        found = choose(tiny_lm, source)
+        assert found.likely.tolist() == rows.correct.tolist()
+        right = [
+            p[one.options.index(one.answers[0])]
+            for p, one in zip(rows.probabilities, source.questions, strict=True)
+        ]
+        torch.testing.assert_close(
+            found.drawn, torch.tensor(right, dtype=torch.float64), rtol=1e-3, atol=1e-5
+        )
+
+
+def test_reading_stops_when_it_is_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = TaskSource(
+        "many", tuple(Asked("ab" * (1 + n % 13) + "a" * (n % 7), ("ab",)) for n in range(90)), (".",), "", 3
+    )
+    lm = few_tokens(2)
+    report = forecast_scores(lm, ["attn:0"], [many], rule=Rule(until_decided=True))
+    assert {one.prompts for one in report.verdicts} == {64}
+    assert report.outcome() is Outcome.SAFE
+
+
+@pytest.mark.parametrize(
+    ("scorer", "sentence"),
+    [
+        (lambda text, one: 1 / 0, "question 1: the scorer raised ZeroDivisionError"),
+        (lambda text, one: 1.5, "question 1: the scorer gave 1.5"),
+        (lambda text, one: float("nan"), "question 1: the scorer gave nan"),
+        (lambda text, one: "good", "question 1: the scorer raised ValueError"),
+    ],
+)
+def test_a_bad_scorer_costs_one_sentence_and_no_text(
+    scorer: Callable[[str, Asked], float], sentence: str, tmp_path: Path
+) -> None:
+    lm = few_tokens(1)
+    with pytest.raises(ScorerError, match=sentence):
+        scored(lm, LETTERS, scorer, folder=tmp_path)
+    kept = list(tmp_path.glob("*.json"))
+    assert len(kept) == 1
+    lm.model.generate = None  # type: ignore[assignment]
+    assert len(scored(lm, LETTERS, lambda text, one: 0.0, folder=tmp_path).texts) == 24
+
+
+@pytest.mark.parametrize(
+    ("questions", "sentence"),
+    [
+        ([Asked("ab", ())], "question 1: no right answer is given"),
+        (
+            [Asked("ab", ("ab",)), Asked("ba", ("xyz",))],
+            "question 2: no tokens of this vocabulary write 'xyz'",
+        ),
+        ([Asked("ab", ("abababab",))], "question 1: the answer 'abababab' needs 4 tokens, more than the 3"),
+        ([Asked("ab", ("a.b",))], "question 1: no text is right"),
+    ],
+)
+def test_answers_that_cannot_be_read_off_are_named(questions: list[Asked], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence) as caught:
+        route(few_tokens(0), TaskSource("bad", tuple(questions), (".",), "", 3))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_chat_template_is_used_unless_the_task_says_no(tiny_lm: LanguageModel) -> None:
+    found = route(tiny_lm, TaskSource("plain", (Asked("ab", ("x",)),)))
+    assert isinstance(found, ReadOff)
+    assert found.trees[0].question.prompt == tuple(tiny_lm.tokenizer("ab").input_ids)
+
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def real_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["real", *arguments])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as ended:
+            run(app)
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_lm: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save(tiny_lm, tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> str:
+    path = tmp_path / "mine.jsonl"
+    lines = [{"stop": "\n", "max_tokens": 4}, *({"prompt": f"{n}?", "answer": "ab"} for n in range(40))]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return str(path)
+
+
+@pytest.mark.parametrize(("spec", "about", "code"), [("attn:0", "like", 0), ("mlp:[0,1,2]", "these", 0)])
+def test_the_exit_code_is_the_verdict(
+    real_command: Command, folder: str, mine: str, tmp_path: Path, spec: str, about: str, code: int
+) -> None:
+    files = [str(tmp_path / name) for name in ("out.json", "out.csv")]
+    found, out, err = real_command(
+        "forecast", folder, spec, "--task", mine, "--about", about, "--json", files[0], "--csv", files[1]
+    )
+    assert found == code, err
+    assert "prompts like these" in out
+    assert len(json.loads(Path(files[0]).read_text())["verdicts"]) == 2
+    assert pd.read_csv(files[1])["task"].tolist() == ["mine", "mine"]
+
+
+def test_too_few_questions_are_undecided(real_command: Command, folder: str, mine: str) -> None:
+    code, out, _ = real_command("forecast", folder, "attn:0", "--task", mine, "--limit", "8")
+    assert code == 3
+    assert "about 24 more prompts" in out
+
+
+def test_a_scorer_is_named_by_its_file(real_command: Command, folder: str, mine: str, tmp_path: Path) -> None:
+    scorer = tmp_path / "score.py"
+    scorer.write_text("def short(text, question):\n    return float(len(text) < 3)\n")
+    code, out, err = real_command(
+        "forecast", folder, "attn:0", "--task", mine, "--scorer", f"{scorer}:short", "--samples", "2"
+    )
+    assert code == 0, err
+    assert "sampled" in out
+    assert "lost right" in out
+
+
+def test_a_plan_loads_no_model(real_command: Command, mine: str) -> None:
+    code, out, _ = real_command("forecast", "no/such-model", "attn:1", "--task", mine, "--plan")
+    assert code == 0
+    assert "32 prompts (29 by any method)" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--task", "past-tens"], "past-tense"),
+        (["--task", "missing.jsonl"], "missing.jsonl"),
+        (["--epsilon", "0"], "epsilon must be between 0 and 1"),
+        (["--error", "2"], "alpha must be between 0 and 1"),
+        (["--about", "those"], "unknown about 'those'"),
+        (["--scorer", "nothing.py:f"], "expected file.py:function"),
+    ],
+)
+def test_bad_input_costs_one_sentence(
+    real_command: Command, folder: str, mine: str, arguments: list[str], sentence: str
+) -> None:
+    given = [] if "--task" in arguments else ["--task", mine]
+    code, _, err = real_command("forecast", folder, "attn:0", *given, *arguments)
+    assert code == 2
+    assert sentence in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_half_precision_measures_its_own_noise_and_widens_the_limits() -> None:
+    lm = few_tokens(4)
+    assert noise_floor(route(lm, LETTERS), lm) == {}
+    lm.model.to(torch.bfloat16)
+    (one,) = [v for v in forecast_scores(lm, ["attn:0"], [LETTERS]).verdicts if v.decoding == "sampled"]
+    floor = noise_floor(route(lm, LETTERS), lm)["sampled"]
+    assert one.noise == pytest.approx(floor)
+    assert 0 <= floor < 0.05
+    assert one.these.loss.upper - one.these.loss.lower >= 2 * floor
+
+
+def test_no_verdict_below_the_noise() -> None:
+    half = torch.full((4000,), 0.5, dtype=torch.float64)
+    for loss, outcome in ((0.05, Outcome.SAFE), (0.15, Outcome.FAILS)):
+        evidence = between((half, half), (half - loss, half - loss))
+        for judge in (of_these_prompts, of_prompts_like_these):
+            assert judge(evidence, noise=0.01).outcome is outcome
+            assert judge(evidence, noise=0.06).outcome is Outcome.UNDECIDED

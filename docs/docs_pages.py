@@ -39,12 +39,12 @@ def _theorem(theorem: Theorem) -> Iterable[str]:
     yield ""
     yield html.escape(theorem.statement)
     yield ""
-    for claim in theorem.claims:
+    for claim in (one for one in theorem.claims if one.bounds or one.estimate):
         yield f'<p class="formula" tabindex="0">{mathml(claim_latex(claim))}</p>'
         yield ""
     meanings = symbols_of(theorem)
     if meanings:
-        yield "; ".join(f"{mathml(one.latex)} {html.escape(one.text)}" for one in meanings)
+        yield f"<p>{'; '.join(f'{mathml(one.latex)} {html.escape(one.text)}' for one in meanings)}</p>"
         yield ""
     for witness in theorem.witnesses:
         yield f"Attained or approached by: {html.escape(witness.text)}"

@@ -27,6 +27,8 @@ def test_quick_start_is_true() -> None:
     found = doctest.testfile(str(DOCS / "quickstart.txt"), module_relative=False)
     assert found.attempted > 8
     assert found.failed == 0
+    page = (DOCS / "index.md").read_text(encoding="utf-8")
+    assert '--8<-- "docs/quickstart.txt"' in page  # what is tested is what is shown
 
 
 def test_every_documented_name_exists() -> None:

@@ -17,7 +17,6 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure as Canvas
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from paper_figs.context import Setup
 from paper_figs.figure import Figure
@@ -72,20 +71,25 @@ def takeaway(figure: Figure, frame: pd.DataFrame) -> str:
     return figure.takeaway(frame) if figure.takeaway else figure.title
 
 
-def _head(canvas: Canvas, words: str) -> None:
-    """Put the takeaway above the picture, which keeps its size."""
+def head(canvas: Canvas, words: str) -> None:
+    """Put the takeaway above the picture, which keeps its size and its layout.
+
+    The layout is found first and then kept: constrained layout leaves no room for a legend once it is moved.
+    """
+    canvas.draw_without_rendering()
+    canvas.set_layout_engine("none")
     width, height = canvas.get_size_inches()
     lines = textwrap.wrap(words, int(width * CHARACTERS))
     taller = height + LINE * len(lines) + 0.06
     top = height / taller
     canvas.set_size_inches(width, taller)
+    for axis in canvas.axes:
+        box = axis.get_position(original=True)
+        axis.set_position((box.x0, box.y0 * top, box.width, box.height * top))
     for text in canvas.texts:
         text.set_y(text.get_position()[1] * top)
     for legend in canvas.legends:
         legend.set_bbox_to_anchor((0, 0, 1, top), canvas.transFigure)
-    engine = canvas.get_layout_engine()
-    if isinstance(engine, ConstrainedLayoutEngine):
-        engine.set(rect=(0, 0, 1, top))
     canvas.text(
         *(0.5, 1 - 0.04 / taller), "\n".join(lines),
         ha="center", va="top", fontsize=8.5, weight="bold", parse_math=False,
@@ -100,7 +104,6 @@ def _save(canvas: Canvas, title: str, png: Path, pdf: Path) -> None:
     raster: Any = FigureCanvasAgg(canvas)
     with atomic_path(png) as partial:
         raster.print_png(partial, metadata={"Title": title})
-    canvas.set_layout_engine("none")  # keep what constrained layout found for the first file
     vector: Any = FigureCanvasPdf(canvas)
     with atomic_path(pdf) as partial:
         vector.print_pdf(partial, metadata={"Title": title, "CreationDate": None})
@@ -119,7 +122,7 @@ def write(
     paths = [folder / f"{figure.id}{suffix}" for suffix in (".png", ".pdf", ".csv", ".json")]
     with paper_style():
         canvas = figure.draw(frame)
-        _head(canvas, takeaway(figure, frame))
+        head(canvas, takeaway(figure, frame))
         _save(canvas, figure.title, *paths[:2])
     with atomic_path(paths[2]) as partial:
         spreadsheet(frame).to_csv(partial, index=False)

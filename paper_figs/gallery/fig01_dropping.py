@@ -66,7 +66,7 @@ def kept_curves(axis: Axes, part: pd.DataFrame) -> None:
             axis.vlines(place, 100 * line["kept_low"], 100 * line["kept_high"], color=colour, lw=0.6)
         axis.plot(place, kept, color=colour, marker=marker, label=label)
     axis.axhline(0, color=GREY, lw=0.8, ls=":")
-    axis.set(ylim=(-30, 145), xlabel="number dropped")
+    axis.set(xlim=(-0.6, part["dropped"].max() + 0.6), ylim=(-30, 145), xlabel="number dropped")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 

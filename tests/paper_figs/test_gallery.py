@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure as Canvas
 from transformers import BertConfig, BertModel
 
 from paper_figs.catalogue import FIGURES
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Verdict, Whose
 from paper_figs.measured import pruned, sublayers, texts
-from paper_figs.output import findings, takeaway
+from paper_figs.output import findings, head, takeaway
 from paper_figs.profiles import PROFILES
 from paper_figs.style import paper_style
 from tests.real.conftest import tiny_language_model
@@ -69,6 +70,22 @@ def instant_answers(monkeypatch):
     monkeypatch.setattr("paper_figs.measured.scores.answer", answer)
 
 
+def assert_nothing_overlaps(canvas: Canvas) -> None:
+    """The heading fits the page; legends cover neither it nor a panel's title."""
+    heading = canvas.texts[-1].get_window_extent()
+    assert heading.x0 >= 0
+    assert heading.x1 <= canvas.bbox.x1
+    titles = [
+        title.get_window_extent()
+        for axis in canvas.axes
+        for title in (axis.title, axis._left_title)
+        if title.get_text()
+    ]
+    for legend in canvas.legends:
+        box = legend.get_window_extent()
+        assert not any(box.overlaps(other) for other in (heading, *titles))
+
+
 @pytest.mark.parametrize("name", list(FIGURES))
 def test_figure_computes_draws_and_judges(name, context):
     figure = FIGURES[name]
@@ -76,7 +93,10 @@ def test_figure_computes_draws_and_judges(name, context):
     assert len(frame)
     before = frame.copy()
     with paper_style():
-        figure.draw(frame).savefig(io.BytesIO(), format="png", dpi=40)
+        canvas = figure.draw(frame)
+        head(canvas, takeaway(figure, frame))
+        canvas.savefig(io.BytesIO(), format="png", dpi=40)
+    assert_nothing_overlaps(canvas)
     pd.testing.assert_frame_equal(frame, before)  # drawing does not touch the data
     assert len(figure.caption(frame, context.setup)) > 60
     assert "None" not in figure.caption(frame, context.setup)

@@ -63,11 +63,12 @@ def forecast(
         gate = scores.Gate(epsilon, error, until_decided, decoding, about, many)
         code = scores.plan(asked, gate) if planned else scores.decide(asked, gate, json_file, csv_file)
         raise typer.Exit(code)
-    recorded, named = by_record([model, *specs]), overrides(parts)
+    recorded = by_record([model, *specs])
     if recorded and plot:
         raise ValueError("--plot is for models that transformers run; of records, draw the --csv")
     if not recorded:
         check_variants(specs)
+    named = overrides(parts)
     from real.commands import forecast_output
     from real.engines.mixed import Plan
     from real.forecast.text_drift import default_prompts, reference

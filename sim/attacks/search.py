@@ -85,11 +85,13 @@ def _reason(theorem: Theorem) -> str:
         return f"is false: its counterexample is printed by `python -m theory show {theorem.id}`."
     if theorem.status is Status.ASYMPTOTIC:
         return "is an estimate, which bounds nothing."
+    if theorem.family not in "EF" and any(claim.bounds and not claim.exact for claim in theorem.claims):
+        return f"is about numbers that no world draws: `python -m theory verify {theorem.id}` tries it."
     if any(claim.bounds and not claim.exact for claim in theorem.claims):
         return "bounds means or tails over random noise: `python -m sim curves` lays it beside measured ones."
     if theorem.status is Status.EXACT:
         return f"is exact, so nothing lies between the two sides; see `python -m theory verify {theorem.id}`."
-    return f"is an algorithm, not an inequality: `python -m theory verify {theorem.id}` tries it."
+    return f"states no bound as one formula: `python -m theory verify {theorem.id}` tries it."
 
 
 def attack(

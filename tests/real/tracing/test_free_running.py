@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,12 @@ def test_another_checkpoint_is_a_variant_when_it_speaks_the_same_tokens(
     with pytest.raises(MismatchError, match=r"different vocabularies \(258 and 300"):
         free_running(tiny_lm, str(tmp_path / "wide"), "hello", steps=3)
 
-    other = tiny_language_model(seed=1)
-    other.tokenizer.add_tokens(["new"])
-    other.tokenizer.save_pretrained(tmp_path / "same")
+    written = tmp_path / "same" / "tokenizer.json"
+    layout = json.loads(written.read_text())
+    one, two = list(layout["model"]["vocab"])[:2]
+    words = layout["model"]["vocab"]
+    words[one], words[two] = words[two], words[one]
+    written.write_text(json.dumps(layout))
     with pytest.raises(MismatchError, match="different tokenizers"):
         free_running(tiny_lm, str(tmp_path / "same"), "hello", steps=3)
 

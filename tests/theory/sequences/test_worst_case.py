@@ -45,7 +45,8 @@ def test_one_step_is_the_privacy_curve(R):
 def test_lower_and_upper_enclose_and_obey_the_cheap_bounds(limits):
     low, high = worst_case(limits, cells=12).tv
     assert 0 <= low <= high <= 1
-    hellinger = math.sqrt(1 - math.prod(1 / math.cosh(R / 4) ** 2 for R in limits))
+    # 1 - prod 1/cosh^2 without its cancellation; cosh x = 1 + 2 sinh^2(x/2)
+    hellinger = math.sqrt(-math.expm1(-2 * sum(math.log1p(2 * math.sinh(R / 8) ** 2) for R in limits)))
     coupling = 1 - math.prod(2 / (1 + math.exp(R / 2)) for R in limits)
     assert low <= min(hellinger, coupling) + 1e-12
     assert high >= math.tanh(max(limits) / 4) - 1e-12

@@ -87,15 +87,21 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
 
 def _check_describable(lm: LanguageModel) -> None:
     """Build the model its configuration describes, without memory, and compare the shapes of all weights."""
-    config = type(lm.model.config).from_dict(lm.model.config.to_dict())
-    with torch.device("meta"):
-        plain = type(lm.model)(config)
+    name = type(lm.model).__name__
+    try:
+        config = type(lm.model.config).from_dict(lm.model.config.to_dict())
+        with torch.device("meta"):
+            plain = type(lm.model)(config)
+    except FAILURES as error:
+        raise SaveError(
+            f"{name}: its configuration cannot describe the pruned structure: {first_line(error)}"
+        ) from error
     wanted = {name: tensor.shape for name, tensor in plain.state_dict().items()}
     have = {name: tensor.shape for name, tensor in lm.model.state_dict().items()}
     odd = sorted(name for name in wanted.keys() | have.keys() if wanted.get(name) != have.get(name))
     if odd:
         raise SaveError(
-            f"{type(lm.model).__name__}: its configuration cannot describe the pruned structure "
+            f"{name}: its configuration cannot describe the pruned structure "
             f"({odd[0]} does not fit), so from_pretrained could not load it"
         )
 

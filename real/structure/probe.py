@@ -14,14 +14,23 @@ from inspect import signature
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 PROBE_LENGTH = 6
 SECOND_PROBE_LENGTH = 9
 
-# In what ways a model's own code says that something does not fit.
-FAILURES = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
+# In what ways a model's own code, or the check of its configuration, says that something does not fit.
+FAILURES = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    StrictDataclassError,
+)
 
 Hook = Callable[..., Any]
 

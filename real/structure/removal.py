@@ -130,7 +130,7 @@ def remove_layers(anatomy: Anatomy, indices: Collection[int]) -> list[Undo]:
             before = getattr(owner, attribute)
             setattr(owner, attribute, value)
             undo.append(partial(setattr, owner, attribute, before))
-    except (NotImplementedError, AttributeError) as error:
+    except FAILURES as error:
         for step in reversed(undo):
             step()
         raise DropError(

@@ -101,8 +101,8 @@ class Walk:
         """Whether layers called as for ``tokens`` compute what the model does of other tokens."""
         self._capture_calls(tokens)
         other = tokens.flip(1) if tokens.shape[1] > 1 else (tokens + 1) % 2
-        expected = last_residual(self.anatomy, other)
         try:
+            expected = last_residual(self.anatomy, other)
             found = self._embed(other)
             for layer in self.anatomy.layers:
                 found = self._run(layer, found)

@@ -115,7 +115,9 @@ def _names() -> list[str]:
     for name, model in known.items():
         if name not in ALIASES:
             first.setdefault(model, f"{name}_text" if f"{name}_text" in known else name)
-    return sorted(name for name in first.values() if not {name, name.removesuffix("_text")} & set(NOT_BUILT))
+    return sorted(
+        name for name in set(first.values()) if not {name, name.removesuffix("_text")} & set(NOT_BUILT)
+    )
 
 
 EVERY = _names()

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-import real
-from paper_figs.catalogue import FIGURES
-from paper_figs.context import Context, Setup
-from paper_figs.explorer import write_explorer
-from paper_figs.figure import Figure
-from paper_figs.profiles import PROFILES
-from paper_figs.report import write_report
-from paper_figs.runner import make, progress_bars
 from theory.names import lookup
+from theory.terminal.console import say
+from theory.terminal.options import Device, Seed, Version
+from theory.terminal.run import FAILS
+
+if TYPE_CHECKING:
+    from paper_figs.figure import Figure
 
 app = typer.Typer(add_completion=False)
-FAILED = 1
 
 
 def spread(words: Sequence[str]) -> list[str]:
@@ -50,6 +48,8 @@ def choose(only: Sequence[str], skip: Sequence[str]) -> list[Figure]:
     UnknownNameError
         If an id does not exist; the message lists the nearest ones.
     """
+    from paper_figs.catalogue import FIGURES
+
     for name in (*only, *skip):
         lookup("figure", name, FIGURES)
     return [
@@ -58,10 +58,19 @@ def choose(only: Sequence[str], skip: Sequence[str]) -> list[Figure]:
 
 
 def show_list() -> None:
-    """Print every id with its title."""
-    width = max(map(len, FIGURES))
-    for figure in FIGURES.values():
-        typer.echo(f"{figure.id:<{width}}  {figure.title}")
+    """Print every id with its title and the module that makes it."""
+    from paper_figs.catalogue import FIGURES
+
+    rows = [(figure.id, figure.title, module_of(figure)) for figure in FIGURES.values()]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for name, title, module in rows:
+        typer.echo(f"{name:<{widths[0]}}  {title:<{widths[1]}}  {module}")
+
+
+def module_of(figure: Figure) -> str:
+    """Where the figure is computed."""
+    compute = figure.compute.func if isinstance(figure.compute, partial) else figure.compute
+    return compute.__module__
 
 
 @app.command(cls=_ListCommand)
@@ -74,11 +83,12 @@ def main(
     model: Annotated[str, typer.Option(help="Registry name, hub id or local folder.")] = "smollm2-135m",
     encoder: Annotated[str, typer.Option(help="Retrieval encoder, named like --model.")] = "minilm-l6",
     out: Annotated[Path, typer.Option(help="Folder for PNG, PDF, CSV and JSON.")] = Path("figures"),
-    seed: Annotated[int, typer.Option(help="Fixes every random choice.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    seed: Seed = 0,
+    device: Device = "cpu",
     force: Annotated[
         bool, typer.Option("--force/--resume", help="Compute again / use kept results.")
     ] = False,
+    version: Version = False,
 ) -> None:
     """Make the figures and tables of the paper, and ours, from measurements on a real pruned model."""
     if list_:
@@ -86,15 +96,23 @@ def main(
         return
     if quick and full:
         raise ValueError("--quick and --full exclude each other")
+    from paper_figs.context import Context, Setup
+    from paper_figs.explorer import write_explorer
+    from paper_figs.profiles import PROFILES
+    from paper_figs.report import write_report
+    from paper_figs.runner import make, progress_bars
+    from theory.files import cache_folder
+
     figures = choose(only, skip)
     profile = PROFILES["quick" if quick else "full" if full else "default"]
-    folder = real.cache_folder() / "results"
+    folder = cache_folder() / "results"
     with progress_bars() as bars:
         setup = Setup(model, encoder, seed, device, profile)
         failed = make(figures, Context(setup, folder, force, bars), out)
     if len(failed) < len(figures):
         write_report(out)
     write_explorer(out)
+    say(f"open {out / 'index.html'} for the report, {out / 'explorer.html'} to explore")
     if failed:
         print(f"{len(failed)} of {len(figures)} figures failed: {', '.join(failed)}", file=sys.stderr)
-        raise typer.Exit(FAILED)
+        raise typer.Exit(FAILS)

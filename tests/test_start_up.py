@@ -18,6 +18,7 @@ except SystemExit as stopped:
 print("loaded:", *(name for name in {HEAVY} if name in sys.modules), file=sys.stderr)
 sys.exit(code)
 """
+PACKAGES = ("theory", "sim", "real", "paper_figs")
 REAL = ("models", "forecast", "record", "evaluate", "validate", "anatomy", "prune", "trace")
 SIM = ("sweep", "attack", "table", "curves", "regimes", "chain")
 
@@ -25,11 +26,7 @@ SIM = ("sweep", "attack", "table", "curves", "regimes", "chain")
 @pytest.mark.parametrize(
     "words",
     [
-        *(
-            f"{package} {option}"
-            for package in ("theory", "sim", "real")
-            for option in ("--help", "--version")
-        ),
+        *(f"{package} {option}" for package in PACKAGES for option in ("--help", "--version")),
         *(f"theory {command} --help" for command in ("list", "show", "verify", "export")),
         *(f"sim {command} --help" for command in SIM),
         *(f"real {command} --help" for command in REAL),
@@ -70,6 +67,8 @@ def test_help_and_version_import_nothing_heavy(words: str) -> None:
         "sim nonsense",
         "theory show",
         "theory verify --json",
+        "paper_figs --quick --full",
+        "paper_figs --seed -1",
     ],
 )
 def test_wrong_arguments_end_at_once_with_exit_code_2(words: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 from paper_figs.catalogue import FIGURES
@@ -27,6 +29,8 @@ def test_list_names_every_figure(paper_figs):
     code, out, _ = paper_figs("--list")
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()] == list(FIGURES)
+    for line in out.splitlines():
+        importlib.import_module(line.split()[-1])
 
 
 @pytest.mark.parametrize(

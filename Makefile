@@ -24,7 +24,7 @@ test: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 # The site: quick start, tutorials that are executed, theorems, API. Offline; open site/index.html.
 docs: $(VENV)/docs-installed

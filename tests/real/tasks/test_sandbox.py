@@ -115,22 +115,22 @@ _EVERYWHERE = (
         "import json, sys\njson.dumps = lambda values: '{\"verdict\": true}'\ndef secret(): return 1",
         "import sys\nframe = sys._getframe()\nwhile frame.f_back: frame = frame.f_back\n"
         "frame.f_globals['_encoded'] = lambda value: True\ndef secret(): return 1",
-        "import gc\na, b = '73', '91'\nkinds = (dict, list, tuple, str)\n"
+        "import gc\na, b = '7391420', '8571139'\nkinds = (dict, list, tuple, str)\n"
         "found = [x for x in gc.get_objects() if type(x) in kinds "
         "and a + b in str(x)]\ndef secret(): return int(a + b) if found else 0",
         "import os\nos.lseek(0, 0, 0)\nread = os.read(0, 1 << 20).decode()\n"
-        "def secret(): return int('73' + '91') if '73' + '91' in read else 0",
+        "def secret(): return int('7391420' + '8571139') if '7391420' + '8571139' in read else 0",
         "def secret(): return [[{'tuple': {'dict': 3}}]]",
         "import os\ntry:\n    os.write(3, b'[' * 60000)\nfinally: os._exit(0)",
         "import os\nos.write(3, b'[' + b'9' * 60000 + b']')\nos._exit(0)",
         "import os\nos.write(3, b'[{\"set\": [[]]}]')\nos._exit(0)",
         'import os\nos.write(3, b\'[{"__import__": ["os"]}]\')\nos._exit(0)',
-        "import os\nos.write(3, b'[7391, 7391]')\nos._exit(0)",
+        "import os\nos.write(3, b'[73914208571139, 73914208571139]')\nos._exit(0)",
     ],
 )
 def test_no_forged_verdict(forgery: str) -> None:
-    """What is right is 7391, which only the parent knows."""
-    assert not passes(forgery, "secret() == 7391")
+    """What is right is a number too long to stand in an address by chance; only the parent knows it."""
+    assert not passes(forgery, "secret() == 73914208571139")
 
 
 _TRIED = "def tried():\n    try:\n        {body}\n    except BaseException:\n        return 'refused'\n"

@@ -23,7 +23,7 @@ from real.structure.anatomy import Anatomy
 from real.structure.drop import dropped
 from real.structure.part import Part, PartKind
 from real.structure.stream import stream
-from real.text.passes import final_hidden, head_logits, row_chunks, token_rows
+from real.text.passes import final_hidden, head_logits, logit_slices, token_rows
 from real.text.seeds import generator
 from theory.terminal.console import track
 
@@ -237,7 +237,7 @@ def _states(lm: LanguageModel, tokens: Tensor) -> Tensor:
 def _mean_divergence(lm: LanguageModel, dense: Tensor, without: Tensor) -> Divergence:
     """A ranking needs no careful arithmetic: plain float32 log-probabilities, sums in float64."""
     kl_total = tv_total = 0.0
-    for rows in row_chunks(len(dense), lm.anatomy.need_head().vocabulary):
+    for rows in logit_slices(len(dense), lm.anatomy.need_head().vocabulary):
         log_p, log_q = (log_softmax(head_logits(lm, h[rows]).float(), -1) for h in (dense, without))
         kl = kl_div(log_q, log_p, log_target=True, reduction="none").sum(-1)
         tv = (log_p.exp() - log_q.exp()).abs().sum(-1) / 2

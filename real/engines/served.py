@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
+from more_itertools import chunked
 from transformers import PreTrainedTokenizerBase
 
 from real.engines import llama_server
-from real.engines.engine import EngineError, Item, Row, batches, tokenizer_hash
+from real.engines.engine import EngineError, Row, tokenizer_hash
 from real.engines.http_server import HttpServer
 from real.engines.served_answers import Known, Step, generated, rounding
 from real.engines.served_scoring import Way, find_way, one_by_one
@@ -18,6 +19,8 @@ from real.records.record import Decoding, RecordedText
 from real.text.prompting import encode_turn
 from theory.names import lookup
 from theory.terminal.console import say
+
+Item = TypeVar("Item")
 
 _COMPLETIONS = "/v1/completions"
 _AT_ONCE = 4  # questions in flight
@@ -217,5 +220,5 @@ def _tops(steps: Sequence[Step], top: int) -> tuple[Known, ...] | None:
 def _together(ask: Callable[[Item], RecordedText], items: Iterable[Item]) -> Iterator[RecordedText]:
     """Answers in order, a few questions at a time."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for few in batches(items, _AT_ONCE):
+        for few in chunked(items, _AT_ONCE):
             yield from pool.map(ask, few)

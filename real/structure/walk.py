@@ -7,7 +7,6 @@ Wanda). Statistics are kept once per distinct input: query, key and value share 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from real.structure.anatomy import Anatomy, Layer
 from real.structure.matrices import Matrix, watch_products
 from real.structure.probe import FAILURES, first_tensor, hooks
-from real.structure.stream import last_residual, trunk
+from real.structure.stream import last_residual, trunk, trunk_up_to
 
 BATCH_TOKENS = 2048
 CHECK_TOKENS = 32
@@ -131,18 +130,9 @@ class Walk:
                 if self.alone:
                     self._run(layer, self._activations[index])
                 else:
-                    self._up_to(layer, batch)
+                    trunk_up_to(self.anatomy, layer, batch)
                 statistics.end_batch()
         return statistics
-
-    def _up_to(self, layer: Layer, tokens: Tensor) -> None:
-        """Run the model from the bottom and stop after ``layer``."""
-
-        def leave(module: nn.Module, args: Any, output: Any) -> None:
-            raise _Enough
-
-        with hooks([layer.module.register_forward_hook(leave)]), suppress(_Enough):
-            trunk(self.anatomy, tokens)
 
     def _run(self, layer: Layer, activation: Tensor) -> Tensor:
         args, kwargs = self._calls[layer.module]

@@ -6,8 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 from torch import LongTensor, Tensor
@@ -19,8 +18,6 @@ from transformers import (
 )
 
 from real.records.record import Decoding, RecordedText
-
-Item = TypeVar("Item")
 
 
 class EngineError(OSError):
@@ -147,13 +144,6 @@ def score_texts(
             yield text
 
     yield from engine.score(fitting(), decoding, top)
-
-
-def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Lists of up to ``size`` consecutive items."""
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
-        yield batch
 
 
 def tokenizer_hash(pieces: Mapping[str, int]) -> str:

@@ -7,11 +7,12 @@ from itertools import groupby
 from typing import Any
 
 import torch
+from more_itertools import chunked
 from torch import LongTensor, Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import LogitsProcessor
 
-from real.engines.engine import Row, batches, log_law, recorded, tokenizer_hash
+from real.engines.engine import Row, log_law, recorded, tokenizer_hash
 from real.models.load import LanguageModel
 from real.records.record import Decoding, RecordedText
 from real.text.passes import final_hidden, head_logits
@@ -50,7 +51,7 @@ class HuggingFaceEngine:
         alike = decoding.repetition_penalty != 1.0 or not self.lm.checks.padded
         groups = groupby(rows, key=lambda row: len(row.prompt_ids) if alike else 0)
         stops = stop_tokens(self.lm)
-        for batch in (batch for _, group in groups for batch in batches(group, 2 * _BATCH)):
+        for batch in (batch for _, group in groups for batch in chunked(group, 2 * _BATCH)):
             law = _Law(decoding)
             winner = _Winner(law, top)
             numbers = [row.number for row in batch]
@@ -61,7 +62,7 @@ class HuggingFaceEngine:
                 yield winner.text(index, row, ids, ids[-1] in stops)
 
     def score(self, texts: Iterable[RecordedText], decoding: Decoding, top: int) -> Iterator[RecordedText]:
-        for batch in batches(texts, _BATCH):
+        for batch in chunked(texts, _BATCH):
             # the last token predicts nothing that is asked for
             rows = [torch.tensor([*text.prompt_ids, *text.ids][:-1]) for text in batch]
             hidden = final_hidden(self.lm, pad_sequence(rows, batch_first=True), _BATCH)

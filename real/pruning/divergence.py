@@ -11,7 +11,7 @@ from torch.nn.functional import kl_div, log_softmax
 from real.models.load import LanguageModel
 from real.structure.drop import dropped
 from real.structure.part import Part
-from real.text.passes import final_hidden, head_logits, row_chunks, token_rows
+from real.text.passes import final_hidden, head_logits, logit_slices, token_rows
 from theory.terminal.console import track
 
 
@@ -43,7 +43,7 @@ def states(lm: LanguageModel, tokens: Tensor) -> Tensor:
 def mean_divergence(lm: LanguageModel, dense: Tensor, without: Tensor) -> Divergence:
     """Of head inputs ``(n, d)``. To compare prunings, plain float32 log-probabilities do; sums in float64."""
     kl_total = tv_total = 0.0
-    for rows in row_chunks(len(dense), lm.anatomy.need_head().vocabulary):
+    for rows in logit_slices(len(dense), lm.anatomy.need_head().vocabulary):
         log_p, log_q = (log_softmax(head_logits(lm, h[rows]).float(), -1) for h in (dense, without))
         kl = kl_div(log_q, log_p, log_target=True, reduction="none").sum(-1)
         tv = (log_p.exp() - log_q.exp()).abs().sum(-1) / 2

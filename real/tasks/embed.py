@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from more_itertools import chunked
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -24,8 +25,7 @@ def embed(lm: LanguageModel, texts: Sequence[str], max_tokens: int = 128, batch_
     ids = [lm.tokenizer(text, truncation=True, max_length=length).input_ids for text in texts]
     order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
     pooled: dict[int, Tensor] = {}
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
+    for batch in chunked(order, batch_size):
         vectors = _pool(lm, backbone, [ids[index] for index in batch])
         pooled.update(zip(batch, vectors, strict=True))
     return torch.stack([pooled[index] for index in range(len(ids))])

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from more_itertools import chunked
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -82,8 +83,8 @@ def _option_item(lm: LanguageModel, one: Task, entry: dict) -> OptionItem | None
 def decision_hidden(lm: LanguageModel, items: Sequence[OptionItem], batch_size: int = 32) -> Tensor:
     """Head inputs ``(items, d)`` at the last token of every context."""
     rows = []
-    for start in range(0, len(items), batch_size):
-        contexts = [torch.tensor(item.context) for item in items[start : start + batch_size]]
+    for batch in chunked(items, batch_size):
+        contexts = [torch.tensor(item.context) for item in batch]
         hidden = final_hidden(lm, pad_sequence(contexts, batch_first=True), batch_size)
         ends = torch.tensor([len(context) - 1 for context in contexts])
         rows.append(hidden[torch.arange(len(contexts)), ends])

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from more_itertools import chunked
 from torch import Tensor
 
 from real.models.load import LanguageModel
@@ -156,8 +157,7 @@ def write_from_drafts(
     waiting = rows
     while waiting:
         order = sorted(waiting, key=lambda row: len(row.known()))
-        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        waiting = [row for batch in batches for row in _advance(writer, batch)]
+        waiting = [row for batch in chunked(order, batch_size) for row in _advance(writer, batch)]
     return [row.text for row in rows]
 
 

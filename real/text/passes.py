@@ -74,7 +74,7 @@ def token_rows(tokens: Tensor) -> int:
     return max(1, _TOKENS_AT_ONCE // tokens.shape[1])
 
 
-def row_chunks(count: int, vocabulary: int) -> Iterator[slice]:
+def logit_slices(count: int, vocabulary: int) -> Iterator[slice]:
     """Slices of ``count`` rows so that logits of one slice stay within a fixed memory."""
     step = max(1, _LOGITS_AT_ONCE // vocabulary)
     for start in range(0, count, step):

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any
 
 import torch
+from more_itertools import chunked
 from torch import LongTensor, Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
@@ -130,7 +131,7 @@ def length_batches(lm: LanguageModel, lengths: Sequence[int], batch_size: int) -
         groups = [order]
     else:
         groups = [list(rows) for _, rows in groupby(order, key=lengths.__getitem__)]
-    return [rows[start : start + batch_size] for rows in groups for start in range(0, len(rows), batch_size)]
+    return [batch for rows in groups for batch in chunked(rows, batch_size)]
 
 
 @torch.inference_mode()

@@ -19,7 +19,7 @@ from real.pruning.spec import Drop, Spec, SpecError, parse_spec
 from real.structure.anatomy import KINDS, Kind, Sublayer
 from real.structure.part import Part
 from real.structure.stream import Stream, StreamPair, stream, substitute
-from real.text.passes import row_chunks
+from real.text.passes import logit_slices
 from real.tracing.positions import chosen_positions
 from theory import Drift, VectorDrift, measure, measure_vectors
 
@@ -148,7 +148,7 @@ def _hidden_drift(seen: Stream, pair: StreamPair, chosen: Tensor) -> VectorDrift
 def _logit_pairs(lm: LanguageModel, seen: Stream, chosen: Tensor, final_norm: bool) -> Iterator[LogitPair]:
     """Positions outside, sublayers inside: neighbours share a residual point, hence its logits."""
     found = lm.anatomy
-    for rows in row_chunks(int(chosen.sum()), found.need_head().vocabulary):
+    for rows in logit_slices(int(chosen.sum()), found.need_head().vocabulary):
 
         def lens(index: int, rows: slice = rows) -> Tensor:
             return found.logits_from_hidden(_rows(seen, index, chosen)[rows], final_norm)

@@ -12,7 +12,7 @@ from real.models.load import LanguageModel
 from real.pruning.apply import pruned
 from real.pruning.calibration import Calibration
 from real.pruning.spec import Spec, parse_spec
-from real.text.passes import final_hidden, head_logits, row_chunks
+from real.text.passes import final_hidden, head_logits, logit_slices
 from real.tracing.positions import chosen_positions, following_tokens, spread
 from theory import Drift, VectorDrift, measure, measure_vectors, token_log_probs
 
@@ -80,7 +80,7 @@ class _Compared:
 def _compare(
     lm: LanguageModel, states: tuple[Tensor, Tensor], following: Tensor, temperature: float
 ) -> Iterator[_Compared]:
-    for rows in row_chunks(len(following), lm.anatomy.need_head().vocabulary):
+    for rows in logit_slices(len(following), lm.anatomy.need_head().vocabulary):
         dense, other = (head_logits(lm, state[rows]) for state in states)
         wanted = following[rows].to(dense.device)
         ratio = token_log_probs(other, wanted, temperature) - token_log_probs(dense, wanted, temperature)

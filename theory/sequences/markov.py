@@ -11,11 +11,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.sparse.csgraph import shortest_path
 
-Array = npt.NDArray[np.float64]
+from theory.arrays import Array
 
 
 def leak(dense: Array, perturbed: Array) -> Array:

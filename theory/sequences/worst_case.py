@@ -22,9 +22,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from theory.arrays import Array
 
 _FAR = 40.0
 """Log-ratios beyond this have probability below e^-40 under one of the models: the window ends there."""

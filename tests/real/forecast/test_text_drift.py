@@ -65,6 +65,8 @@ def test_bands_hold_their_means_and_tv_is_below_one_minus_survival(found: dict[s
             assert bool(((band.lower <= band.mean) & (band.mean <= band.upper)).all())
         assert one.kl_per_token.lower <= one.kl_per_token.mean <= one.kl_per_token.upper
         assert bool((one.survival.mean.diff() <= 1e-12).all())
+        # survival <= 1 - TV holds of the numbers, so their lower limits cannot exclude it
+        assert bool((one.sequence_tv.lower <= 1 - one.survival.lower).all())
 
 
 def made_up(tiny_lm: LanguageModel, **columns: torch.Tensor) -> Forecast:

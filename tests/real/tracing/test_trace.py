@@ -111,8 +111,8 @@ def test_streaming_in_small_slices_changes_nothing(name: str, monkeypatch: pytes
     def fours(count: int, vocabulary: int) -> list[slice]:
         return [slice(start, min(start + 4, count)) for start in range(0, count, 4)]
 
-    monkeypatch.setattr(real.tracing.sublayers, "row_chunks", fours)
-    monkeypatch.setattr(real.tracing.whole_model, "row_chunks", fours)
+    monkeypatch.setattr(real.tracing.sublayers, "logit_slices", fours)
+    monkeypatch.setattr(real.tracing.whole_model, "logit_slices", fours)
     for one, other in zip(whole, trace_sublayers(lm, TOKENS), strict=True):
         assert (one.kind, one.layer) == (other.kind, other.layer)
         torch.testing.assert_close(one.logits.kl, other.logits.kl, rtol=1e-4, atol=1e-9)

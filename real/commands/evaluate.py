@@ -33,7 +33,7 @@ def evaluate(
     wanted, named = names(tasks) or (), overrides(parts)
     import pandas as pd
 
-    from real.commands.evaluate_output import summary_table
+    from real.commands.evaluate_output import summary_tables
     from real.models.load import load, load_encoder
     from real.models.registry import ENCODERS
     from real.tasks.evaluate import evaluate as tables
@@ -48,9 +48,9 @@ def evaluate(
     )
     if csv_file:
         write_table(found, csv_file)
-    title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores with 95% intervals"
+    title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores"
     summary = summarise(found)
-    show(summary_table(summary, title))
+    show(summary_tables(summary, title))
     for name in wanted:
         if name in PUBLIC and PUBLIC[name].note:
             say(f"{name}: {PUBLIC[name].note}.")

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.gallery import repair_shared
 from paper_figs.gallery.repair import CHOICES, DASHES, SHOWN
 from paper_figs.judging import decide, untested
-from paper_figs.measured import compared
 from paper_figs.style import COLUMN, GREY, panels
 
 ALLOWED = 0.2  # nats per token
@@ -18,7 +18,7 @@ ALLOWED = 0.2  # nats per token
 
 def compute(context: Context) -> pd.DataFrame:
     """One row for each case, choice and repair."""
-    return compared.table(context)
+    return repair_shared.table(context)
 
 
 def front(rows: pd.DataFrame) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def _saves_more(frame: pd.DataFrame) -> Finding:
     found = {pair: 0.0 if np.isnan(value) else value for pair, value in allowed(frame).items()}
     if not any(found.values()):
         return untested(f"nothing that was tried drifts by at most {ALLOWED:g}")
-    best, base = found["search", "linear"], found[compared.BASE]
+    best, base = found["search", "linear"], found[repair_shared.BASE]
     return decide(best > base, f"{best:.1%} of the parameters, cosine unrepaired {base:.1%}")
 
 

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.gallery import repair_shared
 from paper_figs.judging import count_passed, decide, untested
 from paper_figs.limits import Limits
-from paper_figs.measured import compared
 from paper_figs.style import BLUE, GREEN, GREY, VERMILION, legend_above, letter, panels
 
 BEST = ("search", "linear")
@@ -28,7 +28,7 @@ MOST = 0.9  # of the cases
 
 def compute(context: Context) -> pd.DataFrame:
     """One row for each case, choice and repair."""
-    return compared.table(context)
+    return repair_shared.table(context)
 
 
 def draw(frame: pd.DataFrame) -> Canvas:
@@ -47,7 +47,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
             style["mfc"] = "white"
         axes[0, 0].plot(places + shift, part["kl"], label=label, **style)
         error = np.stack([part["ratio"] - part["ratio_low"], part["ratio_high"] - part["ratio"]])
-        if (choice, repair) != compared.BASE:
+        if (choice, repair) != repair_shared.BASE:
             axes[0, 1].errorbar(places + shift, part["ratio"], yerr=error, elinewidth=0.6, **style)
         axes[0, 2].plot(places + shift, part["kept"], **style)
     axes[0, 1].axhline(1, color=GREY, lw=0.8)
@@ -113,9 +113,9 @@ def _choice_alone(frame: pd.DataFrame) -> Finding:
 def _answers(frame: pd.DataFrame) -> Finding:
     kept = {
         pair: frame[(frame["choice"] == pair[0]) & (frame["repair"] == pair[1])].set_index("case")["kept"]
-        for pair in (BEST, compared.BASE)
+        for pair in (BEST, repair_shared.BASE)
     }
-    gained = (kept[BEST] - kept[compared.BASE]).dropna()
+    gained = (kept[BEST] - kept[repair_shared.BASE]).dropna()
     if not len(gained):
         return untested("the dense model gives no right answer")
     better = int((gained > 0).sum())

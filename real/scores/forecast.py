@@ -180,9 +180,15 @@ def read_source(
     path, name = Path(task), str(task)
     if path.suffix == ".jsonl" or path.is_file():
         return read_task(path)
-    if name in TASKS and shipped_task(name).kind != "code":
+    if name in TASKS and not needs_model(task):
         return shipped(name)
     return harness_source(name, lm, limit, allow_code=allow_code)
+
+
+def needs_model(task: str | Path | TaskSource) -> bool:
+    """Whether the questions are written in a model's chat template: shipped programs."""
+    name = str(task)
+    return not isinstance(task, TaskSource) and name in TASKS and shipped_task(name).kind == "code"
 
 
 def _drawn(source: TaskSource, limit: int | None, seed: int) -> TaskSource:

@@ -22,7 +22,7 @@ def log_probabilities(lm: LanguageModel, samples: Samples) -> Tensor:
 
 
 def read_tokens(lm: LanguageModel, samples: Samples) -> tuple[Tensor, Tensor]:
-    """:func:`log_probabilities`, and whether each token is what greedy decoding writes there, bool ``(N, n)``.
+    """:func:`log_probabilities`, and whether greedy decoding writes each token there, bool ``(N, n)``.
 
     True after the end of a row.
     """

@@ -63,7 +63,7 @@ def choose(lm: LanguageModel, source: TaskSource) -> Chosen:
 
 
 def follow(lm: LanguageModel, source: TaskSource) -> Chosen:
-    """Read one ending per question: is it what greedy decoding writes, and with which probability is it drawn.
+    """Read one ending per question: does greedy decoding write it, and with which probability is it drawn?
 
     Of the ending's own tokens, whatever follows them, as lm-evaluation-harness counts (``is_greedy``).
     """

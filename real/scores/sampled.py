@@ -55,9 +55,7 @@ def scored(
     folder: Path | None = None,
 ) -> Scored:
     """:func:`judged` texts with their log-probabilities in the dense model: one pass more."""
-    found = judged(
-        lm, source, scorer, samples=samples, temperature=temperature, seed=seed, folder=folder
-    )
+    found = judged(lm, source, scorer, samples=samples, temperature=temperature, seed=seed, folder=folder)
     return Scored(
         found.samples, found.texts, found.scores, found.decided, log_probabilities(lm, found.samples)
     )

@@ -1,1 +1,0 @@
-"""Forecasts of scores held against models that really answer."""

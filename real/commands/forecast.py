@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from real.commands import scores
-from real.commands.options import Model, Parts, Prompts, Variants, check_variants, overrides
+from real.commands.options import Model, Parts, Prompts, Tokenizer, Variants, check_variants, overrides
 from real.engines.names import by_record
 from theory.terminal.console import say
 from theory.terminal.options import Csv, Device, Dtype, Json, Limit, Seed
@@ -31,6 +31,7 @@ def forecast(
     parts: Parts = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
+    tokenizer: Tokenizer = None,
     json_file: Json = None,
     csv_file: Csv = None,
     plot: Annotated[
@@ -81,7 +82,9 @@ def forecast(
 
     texts = read_prompts(prompts) if prompts else default_prompts()
     if recorded:
-        plan = Plan(texts, tokens, samples or 1, temperature, seed, device=device, dtype=dtype)
+        plan = Plan(
+            texts, tokens, samples or 1, temperature, seed, device=device, dtype=dtype, tokenizer=tokenizer
+        )
         _forecast_records(model, specs, plan, json_file, csv_file)
         return
     lm = load(model, device, dtype, named)

@@ -131,6 +131,12 @@ def load_encoder(name: str = "minilm-l6", device: str = "cpu", dtype: str = "flo
     return LanguageModel(model, tokenizer, name, facts | {"content": content(model, tokenizer)})
 
 
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of what :func:`load` takes, without the model."""
+    place, _ = _locate(name, "model", CAUSAL)
+    return read_tokenizer(place, name)
+
+
 def _read(
     auto: Any, name: str, device: str, dtype: str, *, kind: str, names: tuple[str, ...]
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, Any]]:

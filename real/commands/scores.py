@@ -14,8 +14,8 @@ from theory.terminal.run import FAILS, OK, UNDECIDED
 
 if TYPE_CHECKING:
     from real.scores.forecast import Rule
-    from real.scores.sampled import Scorer
     from real.structure.anatomy import Overrides
+    from real.tasks.source import Scorer
 
 DECODINGS = ("greedy", "sampled")
 ABOUT = ("like", "these")

@@ -56,7 +56,13 @@ def forecast(
     prompts narrow the intervals, more samples per prompt hardly do.
     """
     check_outputs(json_file, csv_file, plot)
+    recorded = by_record([model, *specs])
     if planned or task:
+        if recorded:
+            raise ValueError(
+                "--task forecasts scores of models that transformers run: of GGUF files and served models, "
+                "'real evaluate' measures them"
+            )
         scores.check_choices(decoding, about, many)
         check_variants(specs)
         asked = scores.Asked(
@@ -67,7 +73,6 @@ def forecast(
         gate = scores.Gate(epsilon, error, until_decided, decoding, about, many)
         code = scores.plan(asked, gate) if planned else scores.decide(asked, gate, json_file, csv_file)
         raise typer.Exit(code)
-    recorded = by_record([model, *specs])
     if recorded and plot:
         raise ValueError("--plot is for models that transformers run; of records, draw the --csv")
     if not recorded:

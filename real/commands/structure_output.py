@@ -10,6 +10,10 @@ from real.structure.anatomy import Anatomy
 
 
 def fact(fact: dict[str, Any]) -> str:
+    if "kept" in fact:
+        kl, without = fact["held_out_kl"], fact["held_out_kl_without"]
+        kept = "" if fact["kept"] else ", so zero was kept"
+        return f"{fact['step']}: held-out KL {kl:.3g} instead of {without:.3g}{kept}"
     if "sparsity" in fact:
         left = f", {fact['left_share']:.1%} of the layers' weights left as they are" if "left" in fact else ""
         return f"{fact['step']} zeroed {fact['sparsity']:.1%}{left}"

@@ -163,7 +163,7 @@ def answer(
     known = KeptAnswers(
         harness_model(lm, batch_size, drafts), folder / f"{_key(lm, spec, calibration, batch_size)}.db"
     )
-    rows += asked_rows(known, lm, asked, manager, limit, drafts)
+    rows += asked_rows(known, lm, asked, manager, limit, drafts, items)
     return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
 
 
@@ -174,8 +174,12 @@ def asked_rows(
     manager: TaskManager,
     limit: int | None,
     drafts: Drafts,
+    items: dict[str, list[int]] | None = None,
 ) -> list[dict[str, Any]]:
-    """One row per item of the tasks, answered by ``known``, with questions as ``lm`` reads them."""
+    """One row per item of the tasks, answered by ``known``, with questions as ``lm`` reads them.
+
+    ``items`` as in :func:`answer`.
+    """
     rows: list[dict[str, Any]] = []
     # Not ``simple_evaluate``: at every call that asks pip and git about the whole environment.
     with redirect_stderr(StringIO()), neutral_settings(lm.model, cached=lm.checks.cached):

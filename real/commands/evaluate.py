@@ -41,7 +41,7 @@ def evaluate(
     wanted, named = names(tasks) or (), overrides(parts)
     import pandas as pd
 
-    from real.commands.evaluate_output import summary_table
+    from real.commands.evaluate_output import summary_tables
     from real.engines.harness import engine_answers
     from real.engines.open import open_engine
     from real.models.load import load, load_encoder
@@ -65,9 +65,9 @@ def evaluate(
             )
     if csv_file:
         write_table(found, csv_file)
-    title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores with 95% intervals"
+    title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores"
     summary = summarise(found)
-    show(summary_table(summary, title))
+    show(summary_tables(summary, title))
     for name in wanted:
         if name in PUBLIC and PUBLIC[name].note:
             say(f"{name}: {PUBLIC[name].note}.")

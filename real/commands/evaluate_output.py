@@ -21,12 +21,12 @@ def baseline_table(summary: pd.DataFrame, title: str) -> Group:
     """One row per task of the dense model alone: score, chance, and whether it can do the task at all."""
     silent = without_signal(summary)
     table = plain_table("task", "items", "score", "chance", "signal")
-    for row in summary.itertuples():
+    for row, chance in zip(summary.itertuples(), summary["chance"].astype(float), strict=True):
         table.add_row(
             str(row.task),
             str(row.n),
             f"{row.score:.2f} [{row.lower:.2f}, {row.upper:.2f}]",
-            "–" if pd.isna(row.chance) else f"{row.chance:.2f}",
+            "–" if pd.isna(chance) else f"{chance:.2f}",
             "none" if row.task in silent else "yes",
         )
     return Group(Text(visible(title), "bold"), table, _SIGNAL)

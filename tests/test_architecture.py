@@ -36,6 +36,7 @@ FLOORS = {
         {"tracing", "tasks"},
         {"engines", "scores"},
         {"forecast"},
+        {"validation"},
         {"commands"},
         {"command_line"},
         {"__main__"},

@@ -23,6 +23,7 @@ from real.forecast.stepwise import (
     GreedyPrefix,
     StepScores,
     dense_pass,
+    evaluation_noise,
     greedy_prefix,
     score_variant,
 )
@@ -57,6 +58,19 @@ class HalfLife:
 
 
 @dataclass(frozen=True)
+class NoiseFloor:
+    """The dense weights against themselves: the pass that reads its texts, and the evaluation that drew them.
+
+    Estimates. kl_per_token: in nats. sequence_tv: ``(n,)`` over the number of tokens. options: share of
+    decisions that change when every question is read alone.
+    """
+
+    kl_per_token: float
+    sequence_tv: Tensor
+    options: float
+
+
+@dataclass(frozen=True)
 class Forecast:
     """What to expect of one variant. Bands are float64 ``(n,)`` over n = 1..horizon, valid for each n.
 
@@ -68,6 +82,7 @@ class Forecast:
     unbounded: none is valid without assumptions).
     acceptance: probability that a token drafted by the variant is accepted in speculative decoding.
     identical_tokens: expected identical prefix within the horizon; a text that ends has no tokens after it.
+    noise: in half precision, what the same weights differ by between two evaluations (K10); else None.
     greedy: identical greedy tokens of each prompt, exact and certified.
     options_changed: share of option decisions that change; options_lost: loss of their accuracy.
     retrieval_change: mean |change of nDCG@10|; retrieval_lost: its loss.
@@ -95,6 +110,7 @@ class Forecast:
     retrieval_lost: Interval
     retrieval_certified: float
     seconds: float
+    noise: NoiseFloor | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +122,7 @@ class DenseReference:
     options: tuple[OptionItem, ...]
     decisions: Tensor
     retrieval: RetrievalProbe
+    noise: NoiseFloor | None = None
 
 
 def default_prompts(count: int = 40) -> list[str]:
@@ -127,12 +144,33 @@ def reference(
         raise ValueError(f"temperature must be positive to forecast samples, got {temperature}")
     encode_prompts(lm, texts, tokens)
     items = tuple(option_items(lm, probes=True))
+    sampled, chosen = (
+        dense_pass(lm, sample(lm, texts, tokens, samples, temperature, seed)),
+        decisions(lm, items),
+    )
     return DenseReference(
-        sampled=dense_pass(lm, sample(lm, texts, tokens, samples, temperature, seed)),
+        sampled=sampled,
         greedy=dense_pass(lm, sample(lm, texts, tokens, 1, 0.0, seed)),
         options=items,
-        decisions=decisions(lm, items),
+        decisions=chosen,
         retrieval=retrieval_probe(lm),
+        noise=_noise_floor(lm, sampled, items, chosen),
+    )
+
+
+def _noise_floor(
+    lm: LanguageModel, sampled: DensePass, items: Sequence[OptionItem], chosen: Tensor
+) -> NoiseFloor | None:
+    noise = evaluation_noise(sampled)
+    if noise is None:
+        return None
+    samples = sampled.samples
+    live = torch.arange(samples.horizon) < (samples.lengths - samples.prompt_lengths).unsqueeze(1)
+    again = torch.cat([decisions(lm, [item]) for item in items])
+    return NoiseFloor(
+        kl_per_token=float(((torch.expm1(noise) - noise) * live).sum() / live.sum()),
+        sequence_tv=by_prompt(tv_terms(noise), samples).mean(0),
+        options=float((again != chosen).double().mean()),
     )
 
 
@@ -207,6 +245,7 @@ def summarise(
         retrieval_lost=_interval(signed_band(moved.unsqueeze(1), level)),
         retrieval_certified=float(first_certain(dense.retrieval, observed.retrieval).double().mean()),
         seconds=seconds,
+        noise=dense.noise,
     )
 
 

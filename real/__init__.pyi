@@ -1,6 +1,7 @@
 from .cache import cache_folder as cache_folder
 from .models.checkpoint import ModelUnavailableError as ModelUnavailableError
 from .models.load import LanguageModel as LanguageModel
+from .models.load import from_memory as from_memory
 from .models.load import load as load
 from .models.load import load_encoder as load_encoder
 from .models.save import save as save
@@ -38,6 +39,7 @@ __all__ = [
     "choose_sublayers",
     "forecast_scores",
     "free_running",
+    "from_memory",
     "load",
     "load_encoder",
     "parse_spec",

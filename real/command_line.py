@@ -11,13 +11,15 @@ from real.commands.record import record
 from real.commands.search import search
 from real.commands.structure import anatomy, prune
 from real.commands.trace import trace
-from real.commands.validate import validate
+from real.commands.validate import validate, validate_texts
 from theory.terminal.options import Version
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Prune, trace and forecast language models."
 )
-for command in (models, forecast, record, evaluate, validate, anatomy, prune, search, trace):
+for command in (
+    models, forecast, record, evaluate, validate, validate_texts, anatomy, prune, search, trace,
+):  # fmt: skip
     app.command()(command)
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from real.forecast.first_divergence import first_divergence_table
+from real.forecast.noise import NoiseFloor
 from real.forecast.text_drift import Forecast, HalfLife, Interval
 from real.forecast.verdict import Verdict, verdicts
 from real.models.load import LanguageModel
@@ -48,7 +49,18 @@ def show(lm: LanguageModel, found: Sequence[Forecast]) -> None:
             _interval(result.acceptance, 3, "\n"),
             _greedy(result),
         )
-    console.show(table, numbers, _divergences(found))
+    floor = [_noise(first.noise, lm)] if first.noise else []
+    console.show(table, numbers, *floor, _divergences(found))
+
+
+def _noise(noise: NoiseFloor, lm: LanguageModel) -> str:
+    return (
+        f"noise floor of {str(lm.model.dtype)[6:]}: the same weights, evaluated in two ways, differ by "
+        f"{noise.kl_per_token:.4f} nats per token, a total variation of "
+        f"{float(noise.sequence_tv[-1]):.2f} of all "
+        f"tokens, and {noise.options:.0%} of the options chosen; limits are wider by it, and no "
+        "verdict is given below"
+    )
 
 
 def _divergences(found: Sequence[Forecast]) -> Table:

@@ -273,3 +273,16 @@ def test_no_verdict_below_the_noise() -> None:
         for judge in (of_these_prompts, of_prompts_like_these):
             assert judge(evidence, noise=0.01).outcome is outcome
             assert judge(evidence, noise=0.06).outcome is Outcome.UNDECIDED
+
+
+def test_a_model_in_memory_is_forecast_as_any_other() -> None:
+    """A transformers model with its tokenizer; two of one name share no kept text."""
+    reports = []
+    for seed in (2, 4):
+        lm = few_tokens(seed)
+        report = forecast_scores((lm.model, lm.tokenizer), ["mlp:[0]"], [LETTERS])
+        named = forecast_scores(lm, ["mlp:[0]"], [LETTERS])
+        assert report.model == "model in memory"
+        assert [one.after for one in report.verdicts] == [one.after for one in named.verdicts]
+        reports.append(report)
+    assert reports[0].verdicts != reports[1].verdicts

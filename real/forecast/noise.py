@@ -1,4 +1,4 @@
-"""What half precision alone does to a text: the same weights, evaluated in two ways, are two functions (K10)."""
+"""What half precision alone does to a text: the same weights, evaluated twice, are two functions (K10)."""
 
 from __future__ import annotations
 

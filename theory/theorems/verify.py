@@ -63,12 +63,12 @@ def verify_one(theorem: Theorem) -> Record:
     """Check one theorem."""
     start = time.process_time()
     slacks: list[float] = []
-    findings = tuple(_findings(theorem, slacks))
+    found = tuple(findings(theorem, slacks))
     return Record(
         theorem.id,
         theorem.name,
         str(theorem.status),
-        all(finding.passed for finding in findings),
+        all(finding.passed for finding in found),
         time.process_time() - start,
         max(slacks) if slacks else None,
         tuple(
@@ -77,11 +77,13 @@ def verify_one(theorem: Theorem) -> Record:
             for bound in claim.bounds
             if theorem.attained(number, bound.side)
         ),
-        findings,
+        found,
     )
 
 
-def _findings(theorem: Theorem, slacks: list[float]) -> Iterator[Finding]:
+def findings(theorem: Theorem, slacks: list[float] | None = None) -> Iterator[Finding]:
+    """What is checked of one theorem, one by one; the slacks of its witnesses are added to ``slacks``."""
+    slacks = [] if slacks is None else slacks
     steps = (*theorem.derivation, *((theorem.limit,) if theorem.limit else ()))
     for step in steps:
         yield _attempt("step", step.text, step.method, step.check)

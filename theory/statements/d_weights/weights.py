@@ -26,7 +26,7 @@ from theory.formulas.symbols import (
 )
 from theory.instances.instance import Instance, cumulant, mean, softmax, variance
 from theory.instances.series import cumulant_series, cumulants, epsilon
-from theory.instances.two_atom_laws import Pair, two_atoms
+from theory.instances.two_atom_laws import Pair, reversed_pair, two_atoms
 from theory.proofs.sampled import sampled
 from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity
@@ -116,6 +116,13 @@ def _fourth_moment(x: Instance) -> list[Relation]:
     centre = mean(x.p, x.delta)
     v, m3, m4 = (mean(x.p, [(d - centre) ** k for d in x.delta]) for k in (2, 3, 4))
     return [(m4 - 3 * v**2, "<=", x.column("oscillation") ** 2 * v), (m3**2 + v**3, "<=", m4 * v)]
+
+
+def _exchanged(x: Instance) -> list[Relation]:
+    """The pair (q, p) against (p, q)."""
+    y = Instance([z + d for z, d in zip(x.z, x.delta, strict=True)], [-d for d in x.delta])
+    names = {"kl": "kl_reverse", "var_p": "var_q", "var_q": "var_p", "oscillation": "oscillation"}
+    return [(y.column(name), "=", x.column(other)) for name, other in names.items()]
 
 
 _even = sp.expand((cumulant_series(4) + cumulant_series(4, scale=-1)) / 2)
@@ -208,8 +215,8 @@ D3 = Theorem(
     name="both-weights-kl",
     title="KL from both variances",
     statement="[Var_p (R coth R - 1) + Var_q (1 - R/sinh R)]/R^2 <= KL(p||q) <= e^(R^2/16) (2 Var_p + "
-    "Var_q)/6. So (2 Var_p + Var_q)/6 "
-    "estimates KL with error O(R^2). Likewise the Jeffreys divergence by (Var_p + Var_q)/2.",
+    "Var_q)/6. So (2 Var_p + Var_q)/6 estimates KL with error O(R^2). The same with p and q exchanged, and "
+    "the Jeffreys divergence by (Var_p + Var_q)/2.",
     status=Status.SHARP,
     claims=(
         between(
@@ -240,6 +247,20 @@ D3 = Theorem(
             ),
             estimate=(var_p + var_q) / 2,
         ),
+        between(
+            at_least(
+                kl_reverse,
+                var_q * coth_weight(R) + var_p * csch_weight(R),
+                increasing=("var_p", "var_q"),
+                decreasing=("oscillation",),
+            ),
+            at_most(
+                kl_reverse,
+                sp.exp(R**2 / 16) * (2 * var_q + var_p) / 6,
+                increasing=("var_p", "var_q", "oscillation"),
+            ),
+            estimate=(2 * var_q + var_p) / 6,
+        ),
     ),
     derivation=(
         sampled("v'' <= R^2 v and (log v)'' >= -R^2/2 (D2)", _fourth_moment),
@@ -257,11 +278,20 @@ D3 = Theorem(
             sp.Integral((1 - _s) * ((1 - _s) * _v0 + _s * _v1), (_s, 0, 1)),
             (2 * _v0 + _v1) / 6,
         ),
+        argument("Exchanging p and q turns delta into -delta: R stays, Var_p and Var_q change places."),
+        sampled("It does: KL(p||q), Var_p, Var_q and R of the exchanged pair", _exchanged),
     ),
     witnesses=(
         Witness("two atoms, one mass -> 0", _rare_upper, side="lower", parameters=("0.1", "1", "3", "10")),
         Witness(
             "two atoms, one mass -> 0", _rare_upper, side="lower", claim=1, parameters=("0.1", "1", "3", "10")
+        ),
+        Witness(
+            "the same pair exchanged",
+            reversed_pair(_rare_upper),
+            side="lower",
+            claim=2,
+            parameters=("0.1", "1", "3", "10"),
         ),
     ),
     limit=expansion("the weights are 1/3 and 1/6", coth_weight(R) + csch_weight(R), R, sp.Rational(1, 2)),

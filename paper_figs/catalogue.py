@@ -36,7 +36,6 @@ from paper_figs.gallery import (
     tab03_prompts,
     validation,
 )
-from paper_figs.measured import shipped
 
 _PAPER = (
     fig02_overview.FIGURE,
@@ -65,7 +64,7 @@ _OURS = (
     running_sums.FIGURE,
     sequence_tv.FIGURE,
     forecast.FIGURE,
-    *([validation.FIGURE] if shipped.validations() else []),
+    validation.FIGURE,
     history.FIGURE,
     flips.FIGURE,
     layer_choice.FIGURE,

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from paper_figs.contents import CONTENTS
 from theory.names import lookup
 from theory.terminal.console import say
 from theory.terminal.options import Device, Seed, Version
 from theory.terminal.run import FAILS
-
-if TYPE_CHECKING:
-    from paper_figs.figure import Figure
 
 app = typer.Typer(add_completion=False)
 
@@ -40,37 +37,24 @@ class _ListCommand(TyperCommand):
         return super().parse_args(ctx, spread(args))
 
 
-def choose(only: Sequence[str], skip: Sequence[str]) -> list[Figure]:
-    """The figures to make, in catalogue order.
+def choose(only: Sequence[str], skip: Sequence[str]) -> list[str]:
+    """Ids of the figures to make, in the order of the contents.
 
     Raises
     ------
     UnknownNameError
         If an id does not exist; the message lists the nearest ones.
     """
-    from paper_figs.catalogue import FIGURES
-
     for name in (*only, *skip):
-        lookup("figure", name, FIGURES)
-    return [
-        figure for figure in FIGURES.values() if (not only or figure.id in only) and figure.id not in skip
-    ]
+        lookup("figure", name, CONTENTS)
+    return [name for name in CONTENTS if (not only or name in only) and name not in skip]
 
 
 def show_list() -> None:
     """Print every id with its title and the module that makes it."""
-    from paper_figs.catalogue import FIGURES
-
-    rows = [(figure.id, figure.title, module_of(figure)) for figure in FIGURES.values()]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    for name, title, module in rows:
-        typer.echo(f"{name:<{widths[0]}}  {title:<{widths[1]}}  {module}")
-
-
-def module_of(figure: Figure) -> str:
-    """Where the figure is computed."""
-    compute = figure.compute.func if isinstance(figure.compute, partial) else figure.compute
-    return compute.__module__
+    widths = max(map(len, CONTENTS)), max(len(entry.title) for entry in CONTENTS.values())
+    for name, entry in CONTENTS.items():
+        typer.echo(f"{name:<{widths[0]}}  {entry.title:<{widths[1]}}  paper_figs.gallery.{entry.module}")
 
 
 @app.command(cls=_ListCommand)
@@ -96,6 +80,8 @@ def main(
         return
     if quick and full:
         raise ValueError("--quick and --full exclude each other")
+    chosen = choose(only, skip)
+    from paper_figs.catalogue import FIGURES
     from paper_figs.context import Context, Setup
     from paper_figs.explorer import write_explorer
     from paper_figs.profiles import PROFILES
@@ -103,16 +89,15 @@ def main(
     from paper_figs.runner import make, progress_bars
     from theory.files import cache_folder
 
-    figures = choose(only, skip)
     profile = PROFILES["quick" if quick else "full" if full else "default"]
     folder = cache_folder() / "results"
     with progress_bars() as bars:
         setup = Setup(model, encoder, seed, device, profile)
-        failed = make(figures, Context(setup, folder, force, bars), out)
-    if len(failed) < len(figures):
+        failed = make([FIGURES[name] for name in chosen], Context(setup, folder, force, bars), out)
+    if len(failed) < len(chosen):
         write_report(out)
     write_explorer(out)
     say(f"open {out / 'index.html'} for the report, {out / 'explorer.html'} to explore")
     if failed:
-        print(f"{len(failed)} of {len(figures)} figures failed: {', '.join(failed)}", file=sys.stderr)
+        print(f"{len(failed)} of {len(chosen)} figures failed: {', '.join(failed)}", file=sys.stderr)
         raise typer.Exit(FAILS)

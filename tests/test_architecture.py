@@ -41,7 +41,7 @@ FLOORS = {
         {"__main__"},
     ),
     "paper_figs": (
-        {"page", "profiles", "style"},
+        {"contents", "page", "profiles", "style"},
         {"context", "explorer"},
         {"figure", "measured", "limits"},
         {"judging", "kept", "output"},

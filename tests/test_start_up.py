@@ -27,6 +27,7 @@ SIM = ("sweep", "attack", "table", "curves", "regimes", "chain")
     "words",
     [
         *(f"{package} {option}" for package in PACKAGES for option in ("--help", "--version")),
+        "paper_figs --list",
         *(f"theory {command} --help" for command in ("list", "show", "verify", "export")),
         *(f"sim {command} --help" for command in SIM),
         *(f"real {command} --help" for command in REAL),
@@ -69,6 +70,7 @@ def test_help_and_version_import_nothing_heavy(words: str) -> None:
         "theory verify --json",
         "paper_figs --quick --full",
         "paper_figs --seed -1",
+        "paper_figs --only fig99",
     ],
 )
 def test_wrong_arguments_end_at_once_with_exit_code_2(words: str) -> None:

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import GenerationMixin
 
+from real.models.checkpoint import quiet
 from real.models.load import LanguageModel
 from real.models.settings import neutral_settings
 from real.structure.probe import FAILURES, first_line, probe_tokens, record, second_probe
@@ -38,7 +39,7 @@ def save(lm: LanguageModel, folder: str | os.PathLike[str]) -> Path:
     """
     target = check_folder(folder)
     _check_describable(lm)
-    with atomic_path(target) as partial:
+    with quiet(), atomic_path(target) as partial:
         _write_model(lm, partial)
         lm.tokenizer.save_pretrained(partial)
         (partial / "README.md").write_text(model_card(lm), encoding="utf-8")

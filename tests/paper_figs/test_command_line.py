@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from functools import partial
 
 import pytest
 
 from paper_figs.catalogue import FIGURES
 from paper_figs.command_line import app, choose, spread
+from paper_figs.contents import CONTENTS, Entry
 from theory.terminal.run import run
 
 
@@ -60,8 +62,18 @@ def test_only_and_skip_take_several_ids():
 
 def test_choice_keeps_catalogue_order():
     names = list(FIGURES)
-    assert [figure.id for figure in choose(names[1::-1], [])] == names[:2]
-    assert [figure.id for figure in choose([], names[:1])] == names[1:]
+    assert choose(names[1::-1], []) == names[:2]
+    assert choose([], names[:1]) == names[1:]
+
+
+def test_contents_are_those_of_the_catalogue():
+    """Reading them imports no figure, so they are written down, and equal what the figures say."""
+
+    def made_by(figure):
+        compute = figure.compute.func if isinstance(figure.compute, partial) else figure.compute
+        return Entry(compute.__module__.removeprefix("paper_figs.gallery."), figure.title)
+
+    assert list(CONTENTS.items()) == [(name, made_by(figure)) for name, figure in FIGURES.items()]
 
 
 @pytest.mark.parametrize("name", list(FIGURES))

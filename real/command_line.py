@@ -8,6 +8,7 @@ from real.commands.evaluate import evaluate
 from real.commands.forecast import forecast
 from real.commands.models import models
 from real.commands.record import record
+from real.commands.search import search
 from real.commands.structure import anatomy, prune
 from real.commands.trace import trace
 from real.commands.validate import validate
@@ -16,7 +17,7 @@ from theory.terminal.options import Version
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Prune, trace and forecast language models."
 )
-for command in (models, forecast, record, evaluate, validate, anatomy, prune, trace):
+for command in (models, forecast, record, evaluate, validate, anatomy, prune, search, trace):
     app.command()(command)
 
 

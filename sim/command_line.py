@@ -127,7 +127,12 @@ def published() -> None:
 
     sweep, attack = read_json(SWEEP), read_json(ATTACK)
     title = f"{sweep['total_draws']:,} draws, seed {sweep['seed']}; attack with seed {attack['seed']}"
-    show(printed(theorem_table(sweep, attack), title))
+    table = theorem_table(sweep, attack)
+    show(printed(table, title))
+    say(
+        f"{int(table['violations'].sum())} violations. python -m sim sweep draws again, "
+        "python -m sim attack ID climbs towards one bound."
+    )
 
 
 @app.command()
@@ -145,6 +150,7 @@ def curves(
 
     frame = predicted_curves(seed, draws)
     show(curves_table(frame))
+    say("Deviations are of the simulation; python -m theory show F1 prints the law and its proof.")
     if out:
         write_table(frame, out)
         say(f"all numbers written to {out}")
@@ -170,6 +176,7 @@ def regimes(
 
     frame = regime_map(seed, draws, vocabulary)
     show(regime_tables(frame))
+    say("Mean (median) of the draws; above 1, in bold, the softmax amplifies, below it damps.")
     if out:
         write_table(frame, out)
         say(f"all numbers written to {out}")

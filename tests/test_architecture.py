@@ -36,6 +36,7 @@ FLOORS = {
         {"tracing", "tasks"},
         {"engines", "scores"},
         {"forecast"},
+        {"search"},
         {"commands"},
         {"command_line"},
         {"__main__"},

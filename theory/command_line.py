@@ -28,6 +28,7 @@ def list_theorems() -> None:
     from theory.statements.catalogue import catalogue
 
     show(catalogue_table(catalogue))
+    say("python -m theory show B5 prints one with its proof, python -m theory verify checks all.")
 
 
 @app.command("show")

@@ -16,6 +16,7 @@ from theory.proofs.step import Step
 from theory.statements.catalogue import Catalogue
 from theory.statements.places import place
 from theory.terminal.console import styled
+from theory.terminal.tables import plain_table
 from theory.theorems.theorem import Status, Theorem
 from theory.theorems.verify import Record
 
@@ -31,17 +32,14 @@ COLOURS = {
 
 def catalogue_table(catalogue: Catalogue) -> Table:
     """Every theorem with its family and status."""
-    table = Table("id", "name", "status", "quantity", "statement", title=f"{len(catalogue)} theorems")
+    table = plain_table("id", "name", "status", "statement", title=f"{len(catalogue)} theorems", whole=3)
     family = ""
     for theorem in catalogue:
         if family and theorem.family != family:
             table.add_section()
         family = theorem.family
         colour = COLOURS[theorem.status]
-        quantities = ", ".join(dict.fromkeys(claim.name for claim in theorem.claims))
-        table.add_row(
-            theorem.id, theorem.name, styled(f"[{colour}]{theorem.status}"), quantities, theorem.title
-        )
+        table.add_row(theorem.id, theorem.name, styled(f"[{colour}]{theorem.status}"), theorem.title)
     return table
 
 
@@ -96,7 +94,7 @@ def _step(step: Step, label: str) -> Iterator[str]:
 
 def records_page(records: list[Record]) -> Group:
     """What was verified, what failed and why, and the count."""
-    table = Table("id", "name", "status", "result", "checks", "witness slack", "s")
+    table = plain_table("id", "name", "status", "result", "checks", "witness slack", "s", whole=7)
     for record in records:
         result = styled("[green]pass" if record.passed else "[red]FAIL")
         slack = "" if record.witness_slack is None else f"{record.witness_slack:.1e}"

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from real.commands.options import Model, Parts, Tasks, Variants, check_variants, overrides
+from real.engines.names import GGUF, is_served, needs_engine
+from real.records.record import is_record
 from theory.terminal.options import Csv, Device, Dtype, Limit, names
 from theory.terminal.writing import check_outputs, write_table
 
@@ -27,13 +29,21 @@ def evaluate(
     ] = False,
     csv_file: Csv = None,
 ) -> None:
-    """Score tasks and count flips against the dense model. Run it again to go on after an interruption."""
+    """Score tasks and count flips against the dense model. Run it again to go on after an interruption.
+
+    Variants may be GGUF files and served models: the dense model's questions, answered by their own engine.
+    """
+    served = [name for name in specs if needs_engine(name)]
+    specs = [name for name in specs if name not in served]
+    _refuse(model, specs)
     check_variants(specs)
     check_outputs(csv_file)
     wanted, named = names(tasks) or (), overrides(parts)
     import pandas as pd
 
-    from real.commands.evaluate_output import summary_table
+    from real.commands.evaluate_output import summary_tables
+    from real.engines.harness import engine_answers
+    from real.engines.open import open_engine
     from real.models.load import load, load_encoder
     from real.models.registry import ENCODERS
     from real.tasks.evaluate import evaluate as tables
@@ -46,13 +56,35 @@ def evaluate(
         tables(lm, specs, wanted, limit=limit, batch_size=batch_size, allow_code=allow_code),
         ignore_index=True,
     )
+    for name in served:
+        engine = open_engine(name, tokenizer=model if is_served(name) else None)
+        found = pd.concat([found, engine_answers(lm, engine, wanted, limit)], ignore_index=True)
+        if engine.weights is not None and engine.weights == lm.provenance.get("sha256"):
+            say(
+                f"{name} has the weights of {lm.name} in another program: what it changes is the noise floor."
+            )
     if csv_file:
         write_table(found, csv_file)
-    title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores with 95% intervals"
+    title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores"
     summary = summarise(found)
-    show(summary_table(summary, title))
+    show(summary_tables(summary, title))
     for name in wanted:
         if name in PUBLIC and PUBLIC[name].note:
             say(f"{name}: {PUBLIC[name].note}.")
     if silent := without_signal(summary):
         say(f"No signal, the dense score is not beyond chance: {', '.join(silent)}.")
+
+
+def _refuse(model: str, specs: list[str]) -> None:
+    """Records answer no new question; a model whose tokenizer is not here cannot ask the first one."""
+    for name in (model, *specs):
+        if is_record(name):
+            raise ValueError(
+                f"{name} is a record: it holds log-probabilities of given texts and answers no new question; "
+                "'real forecast' takes it"
+            )
+    if needs_engine(model) and not model.endswith(GGUF):
+        raise ValueError(
+            f"{model!r} cannot be the dense model here, whose tokenizer asks the questions: name its folder, "
+            "hub id or GGUF file, and this one as a variant"
+        )

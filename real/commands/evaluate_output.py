@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import pandas as pd
-from rich.table import Table
+from rich.console import Group
+from rich.text import Text
+
+from theory.outside import visible
+from theory.terminal.tables import plain_table
+
+_LEGEND = "lost, gained: right answers that became wrong, and the reverse. In brackets 95 % limits."
 
 
-def summary_table(summary: pd.DataFrame, title: str) -> Table:
-    flips = ("right→wrong", "wrong→right", "McNemar p")
-    table = Table("task", "spec", "score", "change", *flips, "same answer", title=title)
-    table.add_column("chance / no question")
-    ordered = summary.sort_values("task", kind="stable")
-    for row, chance, choice_only in zip(
-        ordered.itertuples(),
-        ordered["chance"].astype(float),
-        ordered["choice_only"].astype(float),
-        strict=True,
-    ):
-        baselines = ("–" if pd.isna(value) else f"{value:.2f}" for value in (chance, choice_only))
-        table.add_row(
-            str(row.task),
-            str(row.spec),
-            f"{row.score:.2f} ({row.lower:.2f}–{row.upper:.2f})",
-            f"{row.change:+.2f} ({row.change_lower:+.2f}–{row.change_upper:+.2f})",
-            str(row.right_to_wrong),
-            str(row.wrong_to_right),
-            f"{row.mcnemar:.2g}",
-            f"{row.agreement:.2f}",
-            " / ".join(baselines),
-        )
-    return table
+def summary_tables(summary: pd.DataFrame, title: str) -> Group:
+    """One table for each task, in the order of their names."""
+    tables = []
+    for task, rows in summary.groupby("task"):
+        baselines = [
+            f"{words} {rows[name].iloc[0]:.2f}"
+            for name, words in (("chance", "chance"), ("choice_only", "options without the question"))
+            if not pd.isna(rows[name].iloc[0])
+        ]
+        known = f" ({', '.join(baselines)})" if baselines else ""
+        table = plain_table(
+            "spec", "score", "change", "lost", "gained", "McNemar p", "same answer",
+            title=f"{task}{known}",
+        )  # fmt: skip
+        for row in rows.itertuples():
+            table.add_row(
+                str(row.spec),
+                f"{row.score:.2f} [{row.lower:.2f}, {row.upper:.2f}]",
+                f"{row.change:+.2f} [{row.change_lower:+.2f}, {row.change_upper:+.2f}]",
+                str(row.right_to_wrong),
+                str(row.wrong_to_right),
+                f"{row.mcnemar:.2g}",
+                f"{row.agreement:.2f}",
+            )
+        tables.append(table)
+    return Group(Text(visible(title), "bold"), *tables, _LEGEND)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from real.commands import scores
-from real.commands.options import Model, Parts, Prompts, Variants, check_variants, overrides
+from real.commands.options import Model, Parts, Prompts, Tokenizer, Variants, check_variants, overrides
 from real.engines.names import by_record
 from theory.terminal.console import say
 from theory.terminal.options import Csv, Device, Dtype, Json, Limit, Seed
@@ -31,6 +31,7 @@ def forecast(
     parts: Parts = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
+    tokenizer: Tokenizer = None,
     json_file: Json = None,
     csv_file: Csv = None,
     plot: Annotated[
@@ -54,7 +55,13 @@ def forecast(
     prompts narrow the intervals, more samples per prompt hardly do.
     """
     check_outputs(json_file, csv_file, plot)
+    recorded = by_record([model, *specs])
     if planned or task:
+        if recorded:
+            raise ValueError(
+                "--task forecasts scores of models that transformers run: of GGUF files and served models, "
+                "'real evaluate' measures them"
+            )
         scores.check_choices(decoding, about, many)
         check_variants(specs)
         asked = scores.Asked(
@@ -63,7 +70,6 @@ def forecast(
         gate = scores.Gate(epsilon, error, until_decided, decoding, about, many)
         code = scores.plan(asked, gate) if planned else scores.decide(asked, gate, json_file, csv_file)
         raise typer.Exit(code)
-    recorded = by_record([model, *specs])
     if recorded and plot:
         raise ValueError("--plot is for models that transformers run; of records, draw the --csv")
     if not recorded:
@@ -78,7 +84,9 @@ def forecast(
 
     texts = read_prompts(prompts) if prompts else default_prompts()
     if recorded:
-        plan = Plan(texts, tokens, samples or 1, temperature, seed, device=device, dtype=dtype)
+        plan = Plan(
+            texts, tokens, samples or 1, temperature, seed, device=device, dtype=dtype, tokenizer=tokenizer
+        )
         _forecast_records(model, specs, plan, json_file, csv_file)
         return
     lm = load(model, device, dtype, named)

@@ -20,6 +20,7 @@ from real.scores.verdict import Outcome
 from theory.files import atomic_path
 from theory.terminal import console, writing
 from theory.terminal.console import styled
+from theory.terminal.tables import plain_table
 
 COLOUR = {Outcome.SAFE: "green", Outcome.UNDECIDED: "yellow", Outcome.FAILS: "red"}
 CURVES = ("sequence_tv", "survival", "shared_noise")
@@ -29,34 +30,34 @@ def show(lm: LanguageModel, found: Sequence[Forecast]) -> None:
     """Print the verdict table and the table of numbers on stdout."""
     first = found[0]
     title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): which tasks survive?"
-    table = Table("spec", title=title, caption=_caption(first))
     judged = [verdicts(result) for result in found]
-    for verdict in judged[0]:
-        table.add_column(verdict.kind)
+    kinds = [verdict.kind for verdict in judged[0]]
+    table = plain_table("spec", *kinds, title=title, caption=_caption(first))
     for result, row in zip(found, judged, strict=True):
         table.add_row(result.spec, *map(_cell, row))
-    numbers = Table(
-        "spec", "TV of all tokens", "half-life", "identical tokens", "KL/token", "accepted drafts"
+    numbers = plain_table(
+        "spec", "TV", "half-life", "identical tokens", "KL/token", "accepted drafts", "greedy"
     )
-    numbers.add_column("greedy: identical (certified)")
     for result in found:
         numbers.add_row(
             result.spec,
             f"{float(result.sequence_tv.mean[-1]):.2f}",
             _half_life(result.half_life, result.horizon),
-            _interval(result.identical_tokens, 1),
-            _interval(result.kl_per_token, 3),
-            _interval(result.acceptance, 3),
+            _interval(result.identical_tokens, 1, "\n"),
+            _interval(result.kl_per_token, 3, "\n"),
+            _interval(result.acceptance, 3, "\n"),
             _greedy(result),
         )
     console.show(table, numbers, _divergences(found))
 
 
 def _divergences(found: Sequence[Forecast]) -> Table:
-    table = Table("spec", "decoding", title="first differing token: share of texts")
     tables = [first_divergence_table(result) for result in found]
-    for first, last in zip(tables[0]["first"], tables[0]["last"], strict=True):
-        table.add_column("none" if not first else str(last) if first == last else f"{first}–{last}")
+    spans = [
+        "none" if not first else str(last) if first == last else f"{first}–{last}"
+        for first, last in zip(tables[0]["first"], tables[0]["last"], strict=True)
+    ]
+    table = plain_table("spec", "decoding", *spans, title="first differing token: share of texts")
     for result, shares in zip(found, tables, strict=True):
         for way in ("greedy", "shared_noise", "best_coupling"):
             table.add_row(result.spec, way.replace("_", " "), *(f"{share:.2f}" for share in shares[way]))
@@ -77,7 +78,8 @@ def _caption(first: Forecast) -> str:
         f"{first.temperature:g}. In brackets {first.level:.0%} intervals: each limit is wrong with "
         f"probability at most {(1 - first.level) / 2:.0%}. Multiple choice, retrieval: loss of "
         "the score. Short answer, long generation: ceiling on the change of any score in [0, 1], which can "
-        "say safe and never fails; --task says what a task loses. Greedy: medians over prompts."
+        "say safe and never fails; --task says what a task loses. Greedy: "
+        "tokens that are the same (certified), medians over prompts."
     )
 
 
@@ -87,8 +89,8 @@ def _cell(verdict: Verdict) -> Text:
     return styled(f"[{colour}]{verdict.outcome.value}[/] {_interval(verdict.number, 2)}{missing}")
 
 
-def _interval(interval: Interval, digits: int) -> str:
-    return f"{interval.mean:.{digits}f} ({interval.lower:.{digits}f}–{interval.upper:.{digits}f})"
+def _interval(interval: Interval, digits: int, gap: str = " ") -> str:
+    return f"{interval.mean:.{digits}f}{gap}({interval.lower:.{digits}f}–{interval.upper:.{digits}f})"
 
 
 def _half_life(half: HalfLife, horizon: int) -> str:

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from real.structure.anatomy import Overrides
 
 Model = Annotated[
-    str, typer.Argument(help="smollm2-135m, gemma3-270m, a hub id or a local folder", show_default=False)
+    str,
+    typer.Argument(
+        help="smollm2-135m, gemma3-270m, qwen2.5-coder-0.5b, a hub id, folder or *.gguf file",
+        show_default=False,
+    ),
 ]
 Spec = Annotated[
     str,
     typer.Argument(
         help="attn:8, mlp:4@kl, block:[3,7], magnitude:50%, wanda:2:4, sparsegpt:4:8, int8, int4, "
-        "attn:4+int8 ...",
+        "attn:4+int8, and repaired: attn:8+linear, mlp:2+mean, block:[3]+scale ...",
         show_default=False,
     ),
 ]
@@ -51,6 +55,13 @@ Calibration = Annotated[
 Prompts = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, help="Text file, one prompt per line; default: shipped."),
+]
+Tokenizer = Annotated[
+    str | None,
+    typer.Option(
+        help="Whose tokenizer a served model has (name, hub id or folder), if the server does not tell.",
+        show_default=False,
+    ),
 ]
 Tasks = Annotated[
     str, typer.Option(help="Comma-separated: shipped tasks, retrieval, or names of the harness.")

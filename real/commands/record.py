@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from real.commands.options import Prompts
+from real.commands.options import Prompts, Tokenizer
 from theory.terminal.console import say
 from theory.terminal.options import Device, Dtype, Seed
 
@@ -18,7 +18,9 @@ def record(
     model: Annotated[
         str,
         typer.Argument(
-            help="name, hub id or folder; FILE.gguf or smollm2-135m@Q4_K_M (llama.cpp)", show_default=False
+            help="name, hub id or folder; FILE.gguf or smollm2-135m@Q4_K_M (llama.cpp); a server's "
+            "http://HOST:PORT/v1#name",
+            show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Option(dir_okay=False, help="New record, JSON Lines.")],
@@ -39,6 +41,7 @@ def record(
     seed: Seed = 0,
     device: Device = "cpu",
     dtype: Dtype = "float32",
+    tokenizer: Tokenizer = None,
 ) -> None:
     """Let a model write texts, or score another record's texts, and keep every token's log-probability.
 
@@ -53,7 +56,7 @@ def record(
     decoding = Decoding(temperature, top_k, top_p, min_p, repetition_penalty)
     if texts is not None and (decoding != Decoding() or samples != 1 or prompts is not None):
         raise ValueError("--texts brings its own prompts and decoding: leave the options for drawing away")
-    engine = open_engine(model, device, dtype)
+    engine = open_engine(model, device, dtype, tokenizer)
     if texts is None:
         chosen = read_prompts(prompts) if prompts else default_prompts()
         done = draw_record(

@@ -29,6 +29,7 @@ def anatomy(
     found = load(model, place(device, device_map), dtype, named).anatomy
     found.need_layers()
     show(layer_table(found), head_sentence(found), *reasons(found))
+    say(f"next: python -m real forecast {model} attn:4 (what dropping four attention sublayers would do)")
 
 
 def prune(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
 from rich.table import Table
+from torch import nn
 
-from real.structure.anatomy import Anatomy
+from real.structure.anatomy import Anatomy, Layer
+from theory.terminal.tables import plain_table
 
 
 def fact(fact: dict[str, Any]) -> str:
+    if "kept" in fact:
+        kl, without = fact["held_out_kl"], fact["held_out_kl_without"]
+        kept = "" if fact["kept"] else ", so zero was kept"
+        return f"{fact['step']}: held-out KL {kl:.3g} instead of {without:.3g}{kept}"
     if "sparsity" in fact:
         left = f", {fact['left_share']:.1%} of the layers' weights left as they are" if "left" in fact else ""
         return f"{fact['step']} zeroed {fact['sparsity']:.1%}{left}"
@@ -22,17 +30,28 @@ def fact(fact: dict[str, Any]) -> str:
 
 def layer_table(found: Anatomy) -> Table:
     names = {module: name for name, module in found.model.named_modules()}
-    table = Table("layer", "residual", "attention", "MLP", "pre-MLP point", title=type(found.model).__name__)
-    for layer in found.layers:
-        parts = [
-            "–" if s is None else " ".join(name.removeprefix(f"{layer.name}.") for name in s.names)
-            for s in (layer.attention, layer.mlp)
-        ]
-        point = (
-            "–" if layer.middle is None else f"input of {names[layer.middle].removeprefix(f'{layer.name}.')}"
-        )
-        table.add_row(layer.name, layer.residual.value if layer.residual else "–", *parts, point)
+    table = plain_table(
+        "layer", "residual", "attention", "MLP", "input before the MLP", title=type(found.model).__name__
+    )
+    for cells, group in groupby(found.layers, lambda layer: _cells(layer, names)):
+        alike = list(group)
+        more = f" … {alike[-1].index}" if len(alike) > 1 else ""
+        table.add_row(f"{alike[0].name}{more}", *cells)
     return table
+
+
+def _cells(layer: Layer, names: Mapping[nn.Module, str]) -> tuple[str, ...]:
+    """What was found in one layer, in names that begin where the layer's own name ends."""
+
+    def inside(name: str) -> str:
+        return name.removeprefix(f"{layer.name}.")
+
+    parts = (
+        "–" if sublayer is None else " ".join(map(inside, sublayer.names))
+        for sublayer in (layer.attention, layer.mlp)
+    )
+    point = "–" if layer.middle is None else f"of {inside(names[layer.middle])}"
+    return layer.residual.value if layer.residual else "–", *parts, point
 
 
 def reasons(found: Anatomy) -> list[str]:

@@ -15,6 +15,7 @@ from real.text.texts import calibration_tokens, passages
 from real.tracing import trace_sublayers
 from theory import Drift, VectorDrift
 from theory.terminal.console import track
+from theory.terminal.tables import plain_table
 
 
 def text_tokens(lm: LanguageModel, text: Path | None, count: int, seed: int) -> Tensor:
@@ -42,7 +43,8 @@ def drift_frame(spec: str, hidden: VectorDrift, logits: Drift) -> pd.DataFrame:
 def summary_table(table: pd.DataFrame) -> Table:
     """Means over positions."""
     shown = ("hidden_cosdist", "cosdist_z", "cosdist_p", "kl", "tv")
-    summary = Table("spec", *shown, "same top token", title="means over positions, dense model first")
+    headers = ("1 - cos h", "1 - cos z", "1 - cos p", "KL", "TV", "same top token")
+    summary = plain_table("spec", *headers, title="means over positions, dense model first")
     for spec, rows in table.groupby("spec", sort=False):
         means = [f"{rows[column].mean():.4f}" for column in shown]
         summary.add_row(str(spec), *means, f"{rows['top1_agree'].mean():.1%}")

@@ -7,7 +7,9 @@ import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from real.cache import cache_folder
@@ -34,6 +36,7 @@ class Plan:
     top: int = 0
     device: str = "cpu"
     dtype: str = "float32"
+    tokenizer: str | None = None
 
 
 def records(
@@ -48,14 +51,14 @@ def records(
     ValueError
         A spec is given but the dense model is not loaded here.
     """
-    engine = None if is_record(dense) else open_engine(dense, plan.device, plan.dtype)
+    engine = None if is_record(dense) else open_engine(dense, plan.device, plan.dtype, plan.tokenizer)
     source = Path(dense) if engine is None else kept_draw(engine, plan, folder)
     found = []
     for name in others:
         if is_record(name):
             found.append(Path(name))
             continue
-        with opened(name, engine, plan.device, plan.dtype) as other:
+        with opened(name, engine, plan.device, plan.dtype, plan.tokenizer) as other:
             found.append(kept_score(other, source, folder))
     return source, found
 
@@ -63,7 +66,8 @@ def records(
 def kept_draw(engine: Engine, plan: Plan, folder: Path | None = None) -> Path:
     """The record of texts drawn as planned, from ``folder`` (default: the cache) if it was made before."""
     settings = vars(plan) | {"prompts": list(plan.prompts)}
-    target = (folder or cache_folder() / "records") / _name(engine, settings)
+    del settings["tokenizer"]  # its hash is a fact of the engine
+    target = (folder or _folder(engine)) / _name(engine, settings)
     draw_record(
         engine,
         plan.prompts,
@@ -79,17 +83,21 @@ def kept_draw(engine: Engine, plan: Plan, folder: Path | None = None) -> Path:
 
 def kept_score(engine: Engine, texts: Path, folder: Path | None = None) -> Path:
     """The record of another record's texts under ``engine``, kept like :func:`kept_draw`."""
-    target = (folder or cache_folder() / "records") / _name(engine, {"texts": file_sha256(texts)})
+    target = (folder or _folder(engine)) / _name(engine, {"texts": file_sha256(texts)})
     score_record(engine, texts, target)
     return target
 
 
 def opened(
-    name: str, dense: Engine | None, device: str = "cpu", dtype: str = "float32"
+    name: str,
+    dense: Engine | None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    tokenizer: str | None = None,
 ) -> AbstractContextManager[Engine]:
     """The engine of a model, or of the dense model pruned by a spec until the block ends."""
     if needs_engine(name) or names_checkpoint(name):
-        return nullcontext(open_engine(name, device, dtype))
+        return nullcontext(open_engine(name, device, dtype, tokenizer))
     if not isinstance(dense, HuggingFaceEngine):
         raise ValueError(
             f"{name!r} is a pruning spec, and the dense model is not loaded in transformers: name its folder "
@@ -112,6 +120,16 @@ class _Pruned(AbstractContextManager[Engine]):
 
     def __exit__(self, *failure: Any) -> None:
         self.pruning.__exit__(*failure)
+
+
+def _folder(engine: Engine) -> Path:
+    """The cache; for a server, which may run other weights tomorrow, a folder that ends with this process."""
+    return cache_folder() / "records" if engine.weights is not None else Path(_this_run().name)
+
+
+@cache
+def _this_run() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="softmax-drift-")
 
 
 def _name(engine: Engine, settings: dict[str, Any]) -> str:

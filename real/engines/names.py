@@ -8,12 +8,18 @@ from real.models.registry import SOURCES
 from real.records.record import is_record
 
 GGUF = ".gguf"
+SERVED = ("http://", "https://")
 
 
 def needs_engine(name: str) -> bool:
     """Whether ``name`` is run by something else than transformers."""
     model, at, _ = name.partition("@")
-    return name.endswith(GGUF) or bool(at and model in SOURCES)
+    return is_served(name) or name.endswith(GGUF) or bool(at and model in SOURCES)
+
+
+def is_served(name: str) -> bool:
+    """Whether ``name`` is the address of a server."""
+    return name.startswith(SERVED)
 
 
 def by_record(names: Iterable[str]) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from real.models.beside import read_beside
 from real.models.checkpoint import (
     ModelUnavailableError,
     read_model,
@@ -114,7 +115,8 @@ def load(
         ``name`` or ``dtype`` is none of these; the sentence lists the nearest valid names.
     ModelUnavailableError
         The hub cannot be reached, the folder holds no safetensors model, or what it holds is not whole, not
-        finite or not causal; the sentence names the tensor.
+        finite or not causal; the sentence names the tensor. What stands in for dropped parts and lies beside
+        the weights (:mod:`real.models.beside`) does not fit.
     DeviceError
         The device is not there.
     """
@@ -131,6 +133,12 @@ def load_encoder(name: str = "minilm-l6", device: str = "cpu", dtype: str = "flo
     return LanguageModel(model, tokenizer, name, facts | {"content": content(model, tokenizer)})
 
 
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of what :func:`load` takes, without the model."""
+    place, _ = _locate(name, "model", CAUSAL)
+    return read_tokenizer(place, name)
+
+
 def _read(
     auto: Any, name: str, device: str, dtype: str, *, kind: str, names: tuple[str, ...]
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, Any]]:
@@ -142,6 +150,7 @@ def _read(
     where: dict[str, Any] = {"device_map": AUTO} if device == AUTO else {}
     tokenizer = read_tokenizer(place, name)
     model = read_model(auto, place, name, dtype=torch_dtype, **where)
+    read_beside(model, place, name)
     if torch_dtype == torch.float64:
         one_expert_at_a_time(model)
     if device != AUTO:

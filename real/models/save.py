@@ -12,10 +12,12 @@ import torch
 from safetensors import SafetensorError
 from transformers import GenerationMixin
 
+from real.models.beside import FILE, LOADER, read_beside, write_beside
 from real.models.checkpoint import quiet
 from real.models.load import LanguageModel
 from real.models.settings import neutral_settings
 from real.structure.probe import FAILURES, first_line, probe_tokens, record, second_probe
+from real.structure.substitute import installed
 from theory.files import atomic_path, check_writable
 from theory.outside import markdown, markdown_block, markdown_code, yaml_string
 from theory.terminal.console import say
@@ -41,9 +43,12 @@ def save(lm: LanguageModel, folder: str | os.PathLike[str]) -> Path:
     _check_describable(lm)
     with quiet(), atomic_path(target) as partial:
         _write_model(lm, partial)
+        beside = write_beside(lm.model, partial)
         lm.tokenizer.save_pretrained(partial)
         (partial / "README.md").write_text(model_card(lm), encoding="utf-8")
         _check_reloaded(lm, partial)
+    if beside:
+        say(f"{FILE} is part of the model: real.load reads it, README.md says how to without this package")
     return target
 
 
@@ -123,6 +128,7 @@ def _check_reloaded(lm: LanguageModel, folder: Path) -> None:
             device_map=getattr(lm.model, "hf_device_map", None),
         )
         again.train(False)
+        read_beside(again, str(folder), name)
         if not hasattr(lm.model, "hf_device_map"):
             again.to(lm.device)  # type: ignore[arg-type]
         pairs = zip(_shown(lm.model), _shown(again), strict=True)
@@ -183,14 +189,7 @@ tags: [pruned, softmax-drift]
 
 # {markdown(base)}, pruned: {markdown_code(str(spec))}
 
-An ordinary `transformers` model; no other package is needed:
-
-```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-model = AutoModelForCausalLM.from_pretrained("this-folder")
-tokenizer = AutoTokenizer.from_pretrained("this-folder")
-```
+{_loading(lm)}
 
 ## What was done
 
@@ -211,6 +210,27 @@ Made with softmax-drift {version("softmax-drift")}. Full record:
 """
 
 
+_PLAIN = """An ordinary `transformers` model; no other package is needed:
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("this-folder")
+tokenizer = AutoTokenizer.from_pretrained("this-folder")
+```"""
+
+
+def _loading(lm: LanguageModel) -> str:
+    """How to load it: plainly, or with what stands in for dropped parts and lies beside the weights."""
+    if not installed(lm.model):
+        return _PLAIN
+    return (
+        f"An ordinary `transformers` model **and `{FILE}`**, which stands in for dropped parts; without it "
+        "the model is another, worse one. `real.load` reads both, and without softmax-drift this does:\n\n"
+        f"```python\n{LOADER}```"
+    )
+
+
 def _step(fact: dict[str, Any]) -> str:
     """One line about one pruning step."""
     line = markdown_code(str(fact["step"]))
@@ -220,6 +240,10 @@ def _step(fact: dict[str, Any]) -> str:
         line += f" left {fact['sparsity']:.1%} of the pruned weights at zero"
     if "left" in fact:
         line += f"; {fact['left_share']:.1%} of the weights inside the layers were not touched"
+    if "kept" in fact:
+        helped = fact["held_out_kl"], fact["held_out_kl_without"]
+        line += f": held-out KL {helped[0]:.3g} nats per token, without {helped[1]:.3g}"
+        line += "" if fact["kept"] else "; no better, so nothing was put in"
     if "calibration" in fact:
         rows, length = fact["calibration_tokens"]
         line += f"; calibration: {markdown(str(fact['calibration']))}, {rows} x {length} tokens"

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from real.models.load import LanguageModel
 from real.pruning.calibration import Calibration, calibration_rows
 from real.pruning.choose import Done, Memory, choose_sublayers
+from real.pruning.repair import Reference, Repaired, applied, divide, reference, repair
+from real.pruning.settle import settle, standing
 from real.pruning.sparsify import Keep, quantise, sparsify
-from real.pruning.spec import Drop, Quantise, Spec, parse_spec
+from real.pruning.spec import Drop, Quantise, Repair, Spec, parse_spec
 from real.pruning.threads import one_thread
 from real.structure.drop import dropped, products_skipped
 from real.structure.part import Part
@@ -25,11 +27,15 @@ from real.structure.removal import check_for_good, drop_for_good, probe_logits
 
 @dataclass(frozen=True)
 class Applied:
-    """What a spec did to a model: dropped parts, facts per step (sparsity, calibration), weights before."""
+    """What a spec did to a model: dropped parts, facts per step (sparsity, calibration), weights before.
+
+    repaired: what stands in for the dropped parts.
+    """
 
     spec: Spec
     parts: tuple[Part, ...]
     facts: tuple[dict[str, Any], ...]
+    repaired: Repaired = field(default_factory=Repaired)
     before: Mapping[Tensor, Tensor] = field(default_factory=dict, repr=False)
 
 
@@ -66,9 +72,9 @@ def pruned(
 
     with ExitStack() as stack:
         try:
-            applied = _apply(lm, parse_spec(spec), calibration, seed, stack, keep, memory)
-            stack.enter_context(products_skipped(lm.anatomy, applied.parts))
-            yield replace(applied, before=before)
+            done = _apply(lm, parse_spec(spec), calibration, seed, stack, keep, memory)
+            stack.enter_context(products_skipped(lm.anatomy, done.parts))
+            yield replace(done, before=before)
         finally:
             with torch.no_grad():
                 for parameter, weights in before.items():
@@ -95,24 +101,27 @@ def prune(
 ) -> LanguageModel:
     """A pruned copy: an ordinary ``transformers`` model, to be saved with :func:`real.save`.
 
-    Dropped sublayers have zero output projections, dropped blocks are removed. Parameters and errors as
-    :func:`pruned`.
+    Dropped sublayers have zero output projections, dropped blocks are removed. A repair is written into the
+    weights where the architecture has a place for it; else the copy carries it, and :func:`real.save` writes
+    it beside them. Parameters and errors as :func:`pruned`.
     """
     parsed = parse_spec(spec)
     model, found = copy.deepcopy((lm.model, lm.anatomy))  # together: the parts are those of the copy
     copied = replace(lm, model=model, anatomy=found, name=f"{lm.name} {parsed}")
     with ExitStack() as stack:
-        applied = _apply(copied, parsed, calibration, seed, stack, lambda parameter: None)
-    if applied.parts:
-        drop_for_good(found, applied.parts)
-    if any(part.kind == "block" for part in applied.parts):
+        done = _apply(copied, parsed, calibration, seed, stack, lambda parameter: None)
+    modules = [standing(model, one) for one in done.repaired.substitutes]
+    if done.parts:
+        drop_for_good(found, done.parts)
+    settled = settle(model, modules)
+    if any(part.kind == "block" for part in done.parts) or settled:
         copied = replace(copied, anatomy=examine(model, found.overrides))
     record = {
         "spec": str(parsed),
         "seed": seed,
-        "dropped": [str(part) for part in applied.parts],
-        "steps": list(applied.facts),
-    }
+        "dropped": [str(part) for part in done.parts],
+        "steps": list(done.facts),
+    } | ({"repair": settled} if settled else {})
     return replace(copied, provenance=lm.provenance | {"pruning": record})
 
 
@@ -128,7 +137,8 @@ def _apply(
     """Apply the steps from left to right; hooks live as long as ``stack``; ``keep`` sees old weights."""
     parts: list[Part] = []
     facts: list[dict[str, Any]] = []
-    found, done = lm.anatomy, Done()
+    found, done, repaired = lm.anatomy, Done(), Repaired()
+    dense = _reference(lm, spec, calibration, seed)
     gone = stack.enter_context(ExitStack())
     for step in spec.steps:
         tokens = calibration_rows(lm, calibration, step, seed)
@@ -141,6 +151,14 @@ def _apply(
             gone.enter_context(dropped(found, chosen.parts))
             parts += chosen.parts
             fact["dropped"] = [str(part) for part in chosen.parts]
+        elif isinstance(step, Repair):
+            assert dense is not None
+            gone.close()
+            repaired = repair(lm, parts, step.kind, dense)
+            divide(repaired, keep)
+            gone.enter_context(dropped(found, parts, verify=False))
+            gone.enter_context(applied(lm, repaired))
+            fact |= repaired.facts
         elif isinstance(step, Quantise):
             fact |= quantise(found, step, keep)
         else:
@@ -150,8 +168,17 @@ def _apply(
             done = done.and_weights(step, tokens, parts)
         facts.append(fact)
     if parts:
-        expected = probe_logits(found)
         gone.close()
+        with dropped(found, parts, verify=False):
+            expected = probe_logits(found)
         check_for_good(found, parts, expected)
         stack.enter_context(dropped(found, parts, verify=False))
-    return Applied(spec, tuple(parts), tuple(facts))
+        stack.enter_context(applied(lm, repaired))
+    return Applied(spec, tuple(parts), tuple(facts), repaired)
+
+
+def _reference(lm: LanguageModel, spec: Spec, calibration: Calibration, seed: int) -> Reference | None:
+    """The model as it is before any step, for a repair to be compared with."""
+    step = next((step for step in spec.steps if isinstance(step, Repair)), None)
+    tokens = None if step is None else calibration_rows(lm, calibration, step, seed)
+    return None if tokens is None else reference(lm, tokens)

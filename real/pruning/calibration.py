@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from real.models.load import LanguageModel
-from real.pruning.spec import Drop, Quantise, Spec, Step
+from real.pruning.spec import Drop, Quantise, Repair, Spec, Step
 from real.text.texts import calibration_tokens
 
 # Rows and length of the default calibration set. Choosing by measured divergence runs the model once per
@@ -28,6 +28,8 @@ def needs_calibration(spec: Spec) -> bool:
 def _looks_at_data(step: Step) -> bool:
     if isinstance(step, Drop):
         return step.layers is None and step.target != "random" and step.count > 0
+    if isinstance(step, Repair):
+        return True
     return not isinstance(step, Quantise) and step.method != "magnitude"
 
 

@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import kl_div, log_softmax, normalize
+from torch.nn.functional import normalize
 
 from real.models.load import LanguageModel
+from real.pruning.divergence import Divergence, divergences
 from real.pruning.spec import Drop, Spec, SpecError, Step, Target, parse_spec
 from real.structure.anatomy import Anatomy
 from real.structure.drop import dropped
 from real.structure.part import Part, PartKind
 from real.structure.stream import stream
-from real.text.passes import final_hidden, head_logits, logit_slices, token_rows
+from real.text.passes import token_rows
 from real.text.seeds import generator
 from theory.terminal.console import track
 
@@ -50,13 +50,6 @@ class Sublayers:
     def layers(self) -> tuple[int, ...]:
         """Layer indices of the chosen parts."""
         return tuple(part.layer for part in self.parts)
-
-
-class Divergence(NamedTuple):
-    """What dropping one part costs: mean KL(dense || pruned) in nats and mean TV over calibration tokens."""
-
-    kl: float
-    tv: float
 
 
 @dataclass(frozen=True)
@@ -214,36 +207,6 @@ def _cosine_distance(x: Tensor, y: Tensor) -> Tensor:
     """1 - cos as half the squared distance of unit vectors: exactly 0 for equal ones; enough to rank by."""
     unit_x, unit_y = (normalize(v.double(), dim=-1) for v in (x, y))
     return (unit_x - unit_y).square().sum(-1) / 2
-
-
-def divergences(
-    lm: LanguageModel, tokens: Tensor, parts: Sequence[Part], gone: Collection[Part] = ()
-) -> dict[Part, Divergence]:
-    """KL and TV from the model as it is to the one without each part beside ``gone``: one pass for each."""
-    if not parts:
-        return {}
-    dense, found = _states(lm, tokens), {}
-    for part in track(parts, "measured divergences"):
-        with dropped(lm.anatomy, [*gone, part], verify=False):
-            found[part] = _mean_divergence(lm, dense, _states(lm, tokens))
-    return found
-
-
-def _states(lm: LanguageModel, tokens: Tensor) -> Tensor:
-    """Head inputs of all tokens, ``(N * T, d)``."""
-    return final_hidden(lm, tokens, token_rows(tokens)).flatten(0, 1)
-
-
-def _mean_divergence(lm: LanguageModel, dense: Tensor, without: Tensor) -> Divergence:
-    """A ranking needs no careful arithmetic: plain float32 log-probabilities, sums in float64."""
-    kl_total = tv_total = 0.0
-    for rows in logit_slices(len(dense), lm.anatomy.need_head().vocabulary):
-        log_p, log_q = (log_softmax(head_logits(lm, h[rows]).float(), -1) for h in (dense, without))
-        kl = kl_div(log_q, log_p, log_target=True, reduction="none").sum(-1)
-        tv = (log_p.exp() - log_q.exp()).abs().sum(-1) / 2
-        kl_total += float(kl.double().sum())
-        tv_total += float(tv.double().sum())
-    return Divergence(kl_total / len(dense), tv_total / len(dense))
 
 
 def _greedy(known: _Known, candidates: list[Part], count: int, gone: Collection[Part]) -> Sublayers:

@@ -6,6 +6,7 @@
 ``random:4``                                   drop four sublayers at random (control)
 ``magnitude:50%`` ``wanda:2:4`` ``sparsegpt:4:8``  sparsify weights: any percentage, any n zeros in every m
 ``int8`` ``int4``                              weight-only round-to-nearest
+``attn:8+mean`` ``+linear`` ``+scale``         repair what was dropped, see :mod:`real.pruning.repair`
 ``attn:4+wanda:2:4``                           one after the other; ``dense`` is nothing at all
 """
 
@@ -21,16 +22,19 @@ from theory.names import UnknownNameError, lookup
 Target = Literal["attn", "mlp", "block", "joint", "random"]
 Criterion = Literal["cosine", "kl", "tv", "greedy"]
 Method = Literal["magnitude", "wanda", "sparsegpt"]
+RepairKind = Literal["mean", "linear", "scale"]
 
 TARGETS: tuple[Target, ...] = get_args(Target)
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 METHODS: tuple[Method, ...] = get_args(Method)
+REPAIRS: tuple[RepairKind, ...] = get_args(RepairKind)
 DENSE = "dense"
 EXAMPLES: dict[str, str] = {
     **{target: f"{target}:4" for target in TARGETS},
     **{method: f"{method}:2:4" for method in METHODS},
     "int8": "int8",
     "int4": "int4",
+    **{kind: f"attn:4+{kind}" for kind in REPAIRS},
     DENSE: DENSE,
 }
 
@@ -96,7 +100,17 @@ class Quantise:
         return f"int{self.bits}"
 
 
-Step = Drop | Sparsify | Quantise
+@dataclass(frozen=True)
+class Repair:
+    """Put something cheap in the place of every part dropped so far; nothing is dropped after it."""
+
+    kind: RepairKind
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+Step = Drop | Sparsify | Quantise | Repair
 
 
 @dataclass(frozen=True)
@@ -126,7 +140,20 @@ def parse_spec(text: str | Spec) -> Spec:
         return text
     if text.strip() == DENSE:
         return Spec()
-    return Spec(tuple(_step(part.strip(), text) for part in text.split("+")))
+    steps = tuple(_step(part.strip(), text) for part in text.split("+"))
+    _check_repairs(steps, text)
+    return Spec(steps)
+
+
+def _check_repairs(steps: tuple[Step, ...], text: str) -> None:
+    """One repair at most, after everything that is dropped."""
+    places = [index for index, step in enumerate(steps) if isinstance(step, Repair)]
+    drops = [index for index, step in enumerate(steps) if isinstance(step, Drop)]
+    if places and (len(places) > 1 or not drops or drops[-1] > places[0]):
+        raise SpecError(
+            f"spec {text!r}: {str(steps[places[-1]])!r} repairs what was dropped before it, once, and "
+            "nothing is dropped after it; for example 'attn:4+mlp:2+linear'"
+        )
 
 
 def _step(part: str, text: str) -> Step:
@@ -140,6 +167,9 @@ def _step(part: str, text: str) -> Step:
         step = _drop(name, argument)
     elif name in METHODS:
         step = _sparsify(name, argument)
+    elif name in REPAIRS:
+        kind: RepairKind = lookup("repair", name, {one: one for one in REPAIRS})
+        step = None if argument else Repair(kind)
     else:
         step = Quantise(int(name.removeprefix("int"))) if not argument and name != DENSE else None
     if step is None:

@@ -10,6 +10,7 @@ inputs. These are the model's tensors; only sums and post-norms are computed her
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -65,6 +66,21 @@ def trunk(anatomy: Anatomy, tokens: Tensor) -> Any:
     """Run everything below the head on ``tokens`` (B, T); the model's own output object."""
     module = anatomy.head.backbone if anatomy.head else anatomy.model
     return module(input_ids=tokens, **no_cache(module))
+
+
+class _Enough(Exception):
+    """Raised to stop a forward pass where no more of it is needed."""
+
+
+@torch.no_grad()
+def trunk_up_to(anatomy: Anatomy, layer: Layer, tokens: Tensor) -> None:
+    """Run the model on ``tokens`` (B, T) from the bottom and stop after ``layer``, for whoever watches."""
+
+    def leave(module: nn.Module, args: Any, output: Any) -> None:
+        raise _Enough
+
+    with hooks([layer.module.register_forward_hook(leave)]), suppress(_Enough):
+        trunk(anatomy, tokens)
 
 
 @torch.no_grad()

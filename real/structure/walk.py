@@ -7,7 +7,6 @@ Wanda). Statistics are kept once per distinct input: query, key and value share 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from real.structure.anatomy import Anatomy, Layer
 from real.structure.matrices import Matrix, watch_products
 from real.structure.probe import FAILURES, first_tensor, hooks
-from real.structure.stream import last_residual, trunk
+from real.structure.stream import last_residual, trunk, trunk_up_to
 
 BATCH_TOKENS = 2048
 CHECK_TOKENS = 32
@@ -105,7 +104,7 @@ class Walk:
             expected = last_residual(self.anatomy, other)
             found = self._embed(other)
             for layer in self.anatomy.layers:
-                found = self._run(layer, found)
+                found = self.run(layer, found)
         except FAILURES:
             return False
         size = float(expected.abs().max())
@@ -114,13 +113,18 @@ class Walk:
             ((found - expected.reshape(-1)).abs() <= ROUNDING * torch.finfo(found.dtype).eps * size).all()
         )
 
+    @property
+    def embedded(self) -> tuple[Tensor, ...]:
+        """What enters the next layer that :meth:`layers` yields, batch by batch; first, the first."""
+        return tuple(self._activations)
+
     @torch.no_grad()
     def layers(self) -> Iterator[Layer]:
         """Yield each layer in turn, then move the activations through it, as it is by then."""
         for layer in self.anatomy.layers:
             yield layer
             for i, activation in enumerate(self._activations):
-                self._activations[i] = self._run(layer, activation)
+                self._activations[i] = self.run(layer, activation)
 
     @torch.no_grad()
     def observe(self, layer: Layer, matrices: list[Matrix], make: Callable[[], S]) -> InputStatistics[S]:
@@ -129,22 +133,14 @@ class Walk:
         with watch_products(matrices, statistics.see):
             for index, batch in enumerate(self._batches):
                 if self.alone:
-                    self._run(layer, self._activations[index])
+                    self.run(layer, self._activations[index])
                 else:
-                    self._up_to(layer, batch)
+                    trunk_up_to(self.anatomy, layer, batch)
                 statistics.end_batch()
         return statistics
 
-    def _up_to(self, layer: Layer, tokens: Tensor) -> None:
-        """Run the model from the bottom and stop after ``layer``."""
-
-        def leave(module: nn.Module, args: Any, output: Any) -> None:
-            raise _Enough
-
-        with hooks([layer.module.register_forward_hook(leave)]), suppress(_Enough):
-            trunk(self.anatomy, tokens)
-
-    def _run(self, layer: Layer, activation: Tensor) -> Tensor:
+    def run(self, layer: Layer, activation: Tensor) -> Tensor:
+        """One layer on one batch, called as the model calls it; only where layers stand alone."""
         args, kwargs = self._calls[layer.module]
         given = [activation if item is _HERE else item for item in args]
         named = {key: activation if item is _HERE else item for key, item in kwargs.items()}

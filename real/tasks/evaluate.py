@@ -147,9 +147,23 @@ def answer(
     known = KeptAnswers(
         harness_model(lm, batch_size, drafts), folder / f"{_key(lm, spec, calibration, batch_size)}.db"
     )
+    rows += asked_rows(known, lm, asked, manager, limit, drafts)
+    return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
+
+
+def asked_rows(
+    known: KeptAnswers,
+    lm: LanguageModel,
+    names: Sequence[str],
+    manager: TaskManager,
+    limit: int | None,
+    drafts: Drafts,
+) -> list[dict[str, Any]]:
+    """One row per item of the tasks, answered by ``known``, with questions as ``lm`` reads them."""
+    rows: list[dict[str, Any]] = []
     # Not ``simple_evaluate``: at every call that asks pip and git about the whole environment.
     with redirect_stderr(StringIO()), neutral_settings(lm.model, cached=lm.checks.cached):
-        loaded = load_tasks(manager, asked, lm)
+        loaded = load_tasks(manager, names, lm)
         try:
             results = lm_eval.evaluate(known, loaded, limit=limit, bootstrap_iters=0, log_samples=True)
         except AssertionError as error:  # a task that asks for more than the context holds
@@ -161,7 +175,7 @@ def answer(
             if isinstance(written := sample["resps"][0][0], str):
                 drafts.setdefault(sample["arguments"][0][0], written)
         rows += item_rows(name, one, results["samples"][name])
-    return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
+    return rows
 
 
 def load_tasks(manager: TaskManager, names: Sequence[str], lm: LanguageModel) -> Any:

@@ -16,14 +16,16 @@ from real.text.texts import opening_tokens
 _NEVER = "\uffff"  # no character of any text
 
 
-def harness_model(lm: LanguageModel, batch_size: int, drafts: Drafts | None = None) -> Any:
-    """The harness' wrapper of ``lm``.
+def harness_model(
+    lm: LanguageModel, batch_size: int, drafts: Drafts | None = None, kind: type[Harness] | None = None
+) -> Any:
+    """The harness' wrapper of ``lm``, or a ``kind`` of it that asks another model the questions of ``lm``.
 
     Rows share a batch only where padding changes nothing. A text without context follows the token that
     opens texts, or that ends them, or a line end. ``drafts`` save time where they are right.
     """
     tokenizer = _tokenizer(lm)
-    model: Any = _Harness(
+    model: Any = (kind or Harness)(
         lm,
         drafts or {},
         tokenizer=tokenizer,
@@ -34,7 +36,7 @@ def harness_model(lm: LanguageModel, batch_size: int, drafts: Drafts | None = No
     return model
 
 
-class _Harness(DraftedLM):
+class Harness(DraftedLM):
     """The harness stops at the text of the end-of-sequence token, also where a tokenizer has none."""
 
     def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> Any:

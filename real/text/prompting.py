@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from real.models.load import LanguageModel
 from real.text.texts import opening_tokens
@@ -20,30 +21,39 @@ def encode_prompt(lm: LanguageModel, text: str) -> list[int]:
     ValueError
         The chat template cannot render one user turn, or the text is not what the ids say.
     """
-    if lm.tokenizer.chat_template is None:
-        ids = encode_text(lm, text)
+    return encode_turn(lm.tokenizer, lm.name, text)
+
+
+def encode_turn(tokenizer: PreTrainedTokenizerBase, name: str, text: str) -> list[int]:
+    """:func:`encode_prompt` with the tokenizer alone; ``name`` is for the sentence that refuses."""
+    if tokenizer.chat_template is None:
+        ids = _opened(tokenizer, text)
     else:
-        ids = list(lm.tokenizer(_rendered(lm, text), add_special_tokens=False).input_ids)
-    read = str(lm.tokenizer.decode(ids))
+        ids = list(tokenizer(_rendered(tokenizer, name, text), add_special_tokens=False).input_ids)
+    read = str(tokenizer.decode(ids))
     if not survives(text, read):
         raise ValueError(
-            f"the tokenizer of {lm.name} does not keep the prompt {_start(text)}: its ids read {_start(read)}"
+            f"the tokenizer of {name} does not keep the prompt {_start(text)}: its ids read {_start(read)}"
         )
     return ids
 
 
 def encode_text(lm: LanguageModel, text: str) -> list[int]:
     """Token ids of a text to continue: what opens every text, the text, and nothing that would end it."""
-    return opening_tokens(lm.tokenizer) + list(lm.tokenizer(text, add_special_tokens=False).input_ids)
+    return _opened(lm.tokenizer, text)
 
 
-def _rendered(lm: LanguageModel, text: str) -> str:
+def _opened(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    return opening_tokens(tokenizer) + list(tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def _rendered(tokenizer: PreTrainedTokenizerBase, name: str, text: str) -> str:
     """The chat template's text for one user turn; templates take a string or a list of parts."""
     reason = ""
     for content in (text, [{"type": "text", "text": text}]):
         turn: Any = [{"role": "user", "content": content}]
         try:
-            whole = lm.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+            whole = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
         except Exception as error:  # templates are programs of others: they raise what they like
             reason = reason or f"{error}"
             continue
@@ -51,7 +61,7 @@ def _rendered(lm: LanguageModel, text: str) -> str:
             return str(whole)
         reason = reason or "the prompt is not in what it gives"
     raise ValueError(
-        f"the chat template of {lm.name} cannot render a single user turn: {' '.join(reason.split())[:200]}"
+        f"the chat template of {name} cannot render a single user turn: {' '.join(reason.split())[:200]}"
     )
 
 

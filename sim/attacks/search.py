@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 from mpmath import mp
-from rich import box
 from rich.table import Table
 
 from sim.attacks.ascent import Starts, Target, climb, height, polish, size_of, tensors
@@ -29,6 +28,7 @@ from theory.bounds.check import claims_on_drift
 from theory.drift.measure import measure
 from theory.formulas.claims import Claim
 from theory.statements.catalogue import catalogue
+from theory.terminal.tables import plain_table
 from theory.theorems.theorem import Status, Theorem, Witness, column
 from theory.theorems.verify import witness_slack
 
@@ -275,9 +275,8 @@ def attack_all(
 def attack_table(frame: pd.DataFrame, seed: int) -> Table:
     """What fits 80 columns: ``theorem`` is part of ``claim``, and ``excess`` decides the exit code."""
     shown = frame.drop(columns=["theorem", "excess"])
-    table = Table(title=f"largest quantity/upper or lower/quantity found, seed {seed}", box=box.SIMPLE)
-    for name in shown.columns:
-        table.add_column(name, no_wrap=True)
+    title = f"largest quantity/upper or lower/quantity found, seed {seed}"
+    table = plain_table(*shown.columns, title=title, whole=len(shown.columns))
     for row in shown.to_dict(orient="records"):
         table.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()))
     return table

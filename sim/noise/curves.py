@@ -30,6 +30,7 @@ from theory.effects.retrieval import angle
 from theory.formulas.claims import Claim
 from theory.names import lookup
 from theory.statements.catalogue import catalogue
+from theory.terminal.tables import plain_table
 
 TEMPERATURES = (0.5, 1.0, 2.0)
 NOISES = (0.03, 0.1, 0.3, 1.0, 2.0)
@@ -259,7 +260,9 @@ def curves_table(frame: pd.DataFrame) -> Table:
     For exact laws the largest deviation in standard errors, for estimates the median and largest relative
     error, for bounds and tails in how many runs they lie beyond the confidence interval.
     """
-    table = Table("theorem", "kind", "quantity", "runs", "result", title="predicted against measured")
+    table = plain_table(
+        "theorem", "kind", "quantity", "runs", "result", title="predicted against measured", whole=4
+    )
     for (theorem, kind, quantity), rows in frame.groupby(["theorem", "kind", "quantity"], sort=False):
         table.add_row(str(theorem), str(kind), str(quantity), str(len(rows)), _result(str(kind), rows))
     worst = frame["jeffreys_excess"].abs().max()

@@ -23,6 +23,7 @@ from theory.drift.record import Drift
 from theory.drift.vectors import measure_vectors
 from theory.effects.amplification import expected_amplification
 from theory.terminal.console import styled
+from theory.terminal.tables import plain_table
 
 WIDTH = 64
 ENTROPY_SHARES = (0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99)
@@ -121,9 +122,9 @@ def _tables(frame: pd.DataFrame) -> Iterator[Table]:
     for base, words in BASES.items():
         for noise, part in frame.groupby("noise"):
             title = f"1 - cos of probabilities over 1 - cos of {words}, noise {noise:g} of |h|"
-            table = Table("H(p)/log V at T = 1", title=title)
+            table = plain_table("H(p)/log V", title=title)
             for temperature in sorted(part["temperature"].unique()):
-                table.add_column(f"T = {temperature:g}", justify="right")
+                table.add_column(f"T = {temperature:g}", justify="right", overflow="fold")
             for share, row in part.groupby("entropy_share"):
                 cells = row.sort_values("temperature")
                 pairs = zip(

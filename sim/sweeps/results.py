@@ -94,18 +94,17 @@ def theorem_table(sweep: dict[str, Any], attack: dict[str, Any]) -> pd.DataFrame
 
 
 def printed(table: pd.DataFrame, title: str) -> Table:
-    """The table by theorem for a terminal of 80 columns; only names are cut."""
+    """The table by theorem for a terminal of 80 columns."""
     formats = {
         "draws": "{:.1e}", "violations": "{:.0f}", "slack": "{:.0e}",
         "attack": "{:.5f}", "sharp_attack": "{:.5f}",
     }  # fmt: skip
-    result = Table(title=title, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    result = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
     result.add_column("id", min_width=4)
-    result.add_column("name", no_wrap=True, overflow="ellipsis", max_width=19)
-    result.add_column("status", min_width=10)
+    result.add_column("name", no_wrap=True)
     for heading, width in (("draws", 7), ("broken", 6), ("slack", 5), ("attack", 7), ("sharp", 7)):
         result.add_column(heading, justify="right", min_width=width)
     for row in table.to_dict(orient="records"):
         numbers = ["-" if pd.isna(row[name]) else form.format(row[name]) for name, form in formats.items()]
-        result.add_row(row["theorem"], row["name"], row["status"], *numbers)
+        result.add_row(row["theorem"], row["name"], *numbers)
     return result

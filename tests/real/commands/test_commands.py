@@ -47,8 +47,8 @@ def test_anatomy_shows_the_parts(real_command: Command, folder: str) -> None:
     code, out, _ = real_command("anatomy", folder)
     assert code == 0
     assert "Qwen2ForCausalLM" in out
-    assert "model.layers.2" in out
-    assert "input of post_attention_layernorm" in out
+    assert "model.layers.0 … 2" in out
+    assert "of post_attention_layernorm" in out
     assert "final norm: model.norm; head: lm_head, 258 logits, apart from the input embedding" in out
 
 

@@ -11,7 +11,8 @@ from torch import nn
 
 from real.pruning.apply import pruned
 from real.pruning.calibration import calibration_rows
-from real.pruning.choose import Memory, choose_sublayers, cosine_distances, divergences
+from real.pruning.choose import Memory, choose_sublayers, cosine_distances
+from real.pruning.divergence import divergences
 from real.pruning.spec import parse_spec
 from real.structure.drop import dropped
 from real.structure.part import Part

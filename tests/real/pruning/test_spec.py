@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from real.pruning.spec import (
     CRITERIA,
     METHODS,
+    REPAIRS,
     Drop,
     NofM,
     Quantise,
+    Repair,
     Sparsify,
     Spec,
     SpecError,
@@ -34,7 +36,15 @@ patterns = st.one_of(
 )
 sparsifications = st.builds(Sparsify, st.sampled_from(METHODS), patterns)
 quantisations = st.builds(Quantise, st.sampled_from([4, 8]))
-specs = st.builds(Spec, st.lists(st.one_of(drops, sparsifications, quantisations), max_size=4).map(tuple))
+steps = st.lists(st.one_of(drops, sparsifications, quantisations), max_size=4)
+repaired = st.builds(
+    lambda before, drop, kind, after: [*before, drop, Repair(kind), *after],
+    steps,
+    drops,
+    st.sampled_from(REPAIRS),
+    st.lists(st.one_of(sparsifications, quantisations), max_size=2),
+)
+specs = st.builds(Spec, st.one_of(steps, repaired).map(tuple))
 
 
 @given(specs)
@@ -46,7 +56,9 @@ def test_text_and_spec_are_two_forms_of_one_thing(spec: Spec) -> None:
 @pytest.mark.parametrize(
     "text",
     ["attn:8", "mlp:4", "block:6", "joint:4", "attn:[3,7]", "random:4", "magnitude:50%", "wanda:2:4",
-     "sparsegpt:4:8", "int8", "int4", "attn:8@kl", "attn:8@tv", "mlp:2@greedy", "attn:4+wanda:2:4", "dense"],
+     "sparsegpt:4:8", "int8", "int4", "attn:8@kl", "attn:8@tv", "mlp:2@greedy",
+     "attn:4+wanda:2:4", "attn:8+mean", "block:[10,11,12]+linear", "attn:4+mlp:2+scale",
+     "attn:4+linear+int8", "wanda:2:4+mlp:1+mean", "dense"],
 )  # fmt: skip
 def test_documented_forms(text: str) -> None:
     assert str(parse_spec(text)) == text
@@ -64,6 +76,11 @@ def test_documented_forms(text: str) -> None:
         ("joint:[1]", "is not of a valid form"),
         ("int4:2", "nearest valid forms: 'int4'"),
         ("", "unknown pruning method ''"),
+        ("mean", "'mean' repairs what was dropped before it, once"),
+        ("attn:2+mean+linear", "'linear' repairs what was dropped before it, once"),
+        ("attn:2+linear+mlp:2", "nothing is dropped after it"),
+        ("wanda:2:4+scale", "for example 'attn:4+mlp:2+linear'"),
+        ("attn:2+mean:3", "nearest valid forms: 'attn:4+mean'"),
         ("attn:4+", "unknown pruning method ''"),
     ],
 )

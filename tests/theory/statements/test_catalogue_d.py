@@ -72,3 +72,20 @@ def test_an_interaction_shifts_the_deviation_by_at_most_its_own(rows: np.ndarray
     limit = catalogue["D5"].claims[2].upper
     assert limit is not None
     assert abs(sd[1] - sd[0]) <= float(limit(interaction_deviation=sd[2])) + 1e-9
+
+
+@given(hnp.arrays(np.float64, (5, 2), elements=st.floats(-3, 3)), st.floats(1, 1e4))
+def test_plain_least_squares_costs_at_most_its_factor_more(data: np.ndarray, spread: float) -> None:
+    """Against numpy's own solver, with weights of which both extremes occur."""
+    inputs, targets = np.column_stack([np.ones(5), data[:, 0]]), data[:, 1]
+    weights = np.geomspace(1, spread, 5)
+    root = np.sqrt(weights)
+    plain = targets - inputs @ np.linalg.lstsq(inputs, targets, rcond=None)[0]
+    best = (
+        root * targets
+        - (root[:, None] * inputs) @ np.linalg.lstsq(root[:, None] * inputs, root * targets, rcond=None)[0]
+    )
+    limit = catalogue["D6"].claims[0].upper
+    assert limit is not None
+    allowed = float(limit(best_cost=float(best @ best), condition=spread))
+    assert float(weights @ plain**2) <= allowed * (1 + 1e-6) + 1e-9 * float(weights @ targets**2)

@@ -1,8 +1,8 @@
-"""Variances under which weights, what habits of the paper cost, and sets of changes: D1, D2, D3, D4, D5."""
+"""Variances under which weights, habits of the paper, sets of changes, repairs: D1, D2, D3, D4, D5, D6."""
 
 from __future__ import annotations
 
-from theory.statements.d_weights import habits, sets, weights
+from theory.statements.d_weights import habits, repairs, sets, weights
 from theory.theorems.theorem import Theorem
 
-THEOREMS: tuple[Theorem, ...] = (*habits.THEOREMS, *sets.THEOREMS, *weights.THEOREMS)
+THEOREMS: tuple[Theorem, ...] = (*habits.THEOREMS, *repairs.THEOREMS, *sets.THEOREMS, *weights.THEOREMS)

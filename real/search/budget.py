@@ -1,0 +1,85 @@
+"""What may be lost, as text: ``kl<=0.2``, ``tv(64)<=0.5``, ``score(my.jsonl)>=0.95``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from theory.names import lookup
+
+What = Literal["kl", "tv", "score"]
+SAVINGS = ("parameters", "time")
+_FORM = re.compile(r"(?P<what>\w+)(?:\((?P<about>[^()]+)\))?\s*(?P<sign><=|>=)\s*(?P<limit>[0-9.]+)")
+
+
+class BudgetError(ValueError):
+    """A budget that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """At most so much drift.
+
+    what: ``kl`` per token in nats, ``tv`` of texts of ``tokens`` tokens, or ``score``, the share of the dense
+    model's score on ``task`` that is lost. limit: of that number, the smaller the stricter.
+    """
+
+    what: What
+    limit: float
+    tokens: int | None = None
+    task: str | None = None
+
+    def __str__(self) -> str:
+        if self.what == "score":
+            return f"score({self.task})>={1 - self.limit:g}"
+        return f"tv({self.tokens})<={self.limit:g}" if self.what == "tv" else f"kl<={self.limit:g}"
+
+    @property
+    def label(self) -> str:
+        """What is measured, in words."""
+        if self.what == "score":
+            return f"share of the score on {self.task} that is lost"
+        return f"total variation of {self.tokens} tokens" if self.what == "tv" else "KL per token, nats"
+
+
+def parse_budget(text: str) -> Budget:
+    """Read a budget.
+
+    Raises
+    ------
+    BudgetError
+        One sentence with the valid forms.
+
+    Example
+    -------
+    >>> parse_budget("tv(64)<=0.5").tokens
+    64
+    """
+    found = _FORM.fullmatch(text.strip())
+    wrong = BudgetError(f"budget {text!r}: use 'kl<=0.2', 'tv(64)<=0.5' or 'score(my.jsonl)>=0.95'")
+    if found is None:
+        raise wrong
+    name, about, sign = found["what"], found["about"], found["sign"]
+    try:
+        limit = float(found["limit"])
+    except ValueError:
+        raise wrong from None
+    if name == "kl" and about is None and sign == "<=" and limit > 0:
+        return Budget("kl", limit)
+    if name == "tv" and about and about.isdigit() and int(about) and sign == "<=" and 0 < limit <= 1:
+        return Budget("tv", limit, tokens=int(about))
+    if name == "score" and about and sign == ">=" and 0 < limit <= 1:
+        return Budget("score", 1 - limit, task=about)
+    raise wrong
+
+
+def check_saving(name: str) -> str:
+    """``parameters`` or ``time``.
+
+    Raises
+    ------
+    UnknownNameError
+        It is neither.
+    """
+    return str(lookup("saving", name, {one: one for one in SAVINGS}))

@@ -1,0 +1,210 @@
+"""Search: a start from the Gram matrix of single effects (D5), then measured additions and exchanges.
+
+Single parts are run once each; their Gram matrix predicts the cost of every set, to second order and as far
+as effects add. What looks best by it is measured; only measurements decide. Everything measured is a
+candidate for the front of drift against what is saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from real.models.load import LanguageModel
+from real.search.budget import Budget
+from real.search.journal import Journal
+from real.search.measuring import Texts
+from real.search.saving import parameters, seconds
+from real.structure.anatomy import KINDS, Anatomy
+from real.structure.part import Part
+from theory.names import lookup
+from theory.terminal.console import track
+
+BEAM = 6  # candidates that are measured where one is taken
+EXCHANGES = 8  # rounds of exchanges at most
+
+
+@dataclass(frozen=True)
+class Point:
+    """A set of dropped parts: spec, what it saves (share of the whole), drift on the texts of the search."""
+
+    spec: str
+    parts: tuple[Part, ...]
+    saved: float
+    drift: float
+
+
+@dataclass
+class Search:
+    """What is known while a search runs, and what came out: every point that was measured."""
+
+    texts: Texts
+    journal: Journal
+    candidates: tuple[Part, ...]
+    savings: dict[Part, float]
+    gram: Tensor
+    points: dict[frozenset[Part], Point] = field(default_factory=dict)
+
+    def measured(self, parts: Collection[Part]) -> Point:
+        """The point of a set of parts."""
+        chosen = frozenset(parts)
+        if chosen not in self.points:
+            spec = as_spec(chosen)
+            drift = float(self.journal.recall(spec, lambda: self.texts.measure(chosen)))
+            saved = sum(self.savings[part] for part in chosen)
+            self.points[chosen] = Point(spec, tuple(sorted(chosen)), saved, drift)
+        return self.points[chosen]
+
+    def predicted(self, parts: Collection[Part]) -> float:
+        """KL of a set by the Gram matrix."""
+        index = [self.candidates.index(part) for part in parts]
+        return float(self.gram[index][:, index].sum()) / 2
+
+    def front(self) -> list[Point]:
+        """Measured points that no other beats in both drift and saving, from the mildest on."""
+        best: list[Point] = []
+        for point in sorted(self.points.values(), key=lambda one: (one.drift, -one.saved)):
+            if point.drift >= 0 and (not best or point.saved > best[-1].saved):
+                best.append(point)
+        return best
+
+
+def start(
+    lm: LanguageModel,
+    texts: Texts,
+    kinds: Sequence[str],
+    saving: str,
+    folder: Path | None,
+    facts: object,
+) -> Search:
+    """Run every candidate by itself, once, and compute the Gram matrix; or read both from the journal."""
+    journal = Journal(folder and folder / "journal.jsonl", [facts, lm.content])
+    candidates = tuple(_candidates(lm.anatomy, kinds))
+    texts.resume.rebase(())
+
+    def measure() -> list[list[float]]:
+        states = [texts.states([part]) for part in track(candidates, "single parts")]
+        return texts.gram(candidates, states).tolist()
+
+    gram = torch.tensor(journal.recall("gram", measure), dtype=torch.float64)
+    return Search(texts, journal, candidates, _savings(lm, candidates, saving, journal), gram)
+
+
+def _candidates(anatomy: Anatomy, kinds: Sequence[str]) -> list[Part]:
+    wanted = [lookup("part", kind, {one: one for one in (*KINDS, "block")}) for kind in kinds]
+    blocks = [Part(layer.index, "block") for layer in anatomy.need_layers()] if "block" in wanted else []
+    within = [kind for kind in KINDS if kind in wanted]
+    return sorted([*(s.part for s in anatomy.sublayers(within) if within), *blocks])
+
+
+def _savings(lm: LanguageModel, parts: Sequence[Part], saving: str, journal: Journal) -> dict[Part, float]:
+    """Share of all parameters, or of the time of a token, that goes with each part."""
+    if saving == "time":
+        measured = journal.recall("seconds", lambda: list(seconds(lm, parts).values()))
+        whole = sum(s for s, part in zip(measured, parts, strict=True) if part.kind != "block") or sum(
+            measured
+        )
+        return {part: value / whole for part, value in zip(parts, measured, strict=True)}
+    total = sum(p.numel() for p in lm.model.parameters())
+    return {part: parameters(lm.anatomy, part) / total for part in parts}
+
+
+def as_spec(parts: Collection[Part]) -> str:
+    """``attn:[3,7]+mlp:[2]``, ``dense`` for nothing."""
+    listed = {kind: sorted(p.layer for p in parts if p.kind == kind) for kind in ("attn", "mlp", "block")}
+    named = [f"{kind}:[{','.join(map(str, layers))}]" for kind, layers in listed.items() if layers]
+    return "+".join(named) or "dense"
+
+
+def choose_by_gram(search: Search, count: int) -> frozenset[Part]:
+    """``count`` parts of the least predicted cost: one by one, then exchanged while that helps."""
+    chosen: frozenset[Part] = frozenset()
+    while len(chosen) < count:
+        chosen = min((chosen | {part} for part in _free(search, chosen)), key=search.predicted)
+    while True:
+        best = min(_swaps(search, chosen), key=search.predicted, default=chosen)
+        if search.predicted(best) >= search.predicted(chosen) * (1 - 1e-9):
+            return chosen
+        chosen = best
+
+
+def exactly(search: Search, count: int) -> Point:
+    """``count`` parts of little drift: the Gram matrix's choice, then measured exchanges."""
+    if not 0 < count <= len(search.candidates):
+        raise ValueError(f"drop {count} of {len(search.candidates)} candidates: give a number in between")
+    point = search.measured(choose_by_gram(search, count))
+    return _exchanged(search, point)
+
+
+def within(search: Search, budget: Budget) -> Point:
+    """The set that saves most among those found whose drift keeps to the budget; perhaps the empty one."""
+    point = search.measured(())
+    while True:
+        grown = _grown(search, point, budget.limit)
+        if grown is None:
+            better = _exchanged(search, point, rounds=1)
+            grown = None if better is point else _grown(search, better, budget.limit)
+            point = better
+        if grown is None:
+            kept = [one for one in search.points.values() if one.drift <= budget.limit]
+            return max(kept, key=lambda one: (one.saved, -one.drift))
+        point = grown
+
+
+def _grown(search: Search, point: Point, limit: float) -> Point | None:
+    """One part more, that costs least for what it saves, if the budget allows any that were looked at."""
+    chosen = frozenset(point.parts)
+    search.texts.resume.rebase(chosen)
+
+    def price(part: Part) -> float:
+        return (search.predicted(chosen | {part}) - search.predicted(chosen)) / search.savings[part]
+
+    looked = sorted(_free(search, chosen), key=price)[:BEAM]
+    found = [search.measured(chosen | {part}) for part in track(looked, f"{len(chosen) + 1} parts")]
+    kept = [one for one in found if one.drift <= limit]
+    return min(kept, key=lambda one: (one.drift - point.drift) / (one.saved - point.saved), default=None)
+
+
+def _exchanged(search: Search, point: Point, rounds: int = EXCHANGES) -> Point:
+    """One part for another, as long as a measurement says that less is lost and no less saved."""
+    for _ in range(rounds):
+        chosen = frozenset(point.parts)
+        search.texts.resume.rebase(chosen)
+        swaps = [swap for swap in _swaps(search, chosen) if _saved(search, swap) >= point.saved - 1e-12]
+        looked = sorted(swaps, key=search.predicted)[:BEAM]
+        found = [search.measured(swap) for swap in track(looked, "exchanges")]
+        best = min(found, key=lambda one: one.drift, default=point)
+        if best.drift >= point.drift:
+            return point
+        point = best
+    return point
+
+
+def _saved(search: Search, parts: Collection[Part]) -> float:
+    return sum(search.savings[part] for part in parts)
+
+
+def _free(search: Search, chosen: Collection[Part]) -> list[Part]:
+    """Candidates beside ``chosen``; a block and a part of it do not go together."""
+    whole = {part.layer for part in chosen if part.kind == "block"}
+    touched = {part.layer for part in chosen}
+    return [
+        part
+        for part in search.candidates
+        if part not in chosen
+        and part.layer not in whole
+        and not (part.kind == "block" and part.layer in touched)
+    ]
+
+
+def _swaps(search: Search, chosen: frozenset[Part]) -> list[frozenset[Part]]:
+    return [
+        chosen - {out} | {part}
+        for out in sorted(chosen)
+        for part in _free(search, chosen - {out})
+        if part != out
+    ]

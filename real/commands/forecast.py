@@ -39,6 +39,7 @@ def forecast(
     ] = None,
     task: scores.Task = None,
     scorer: scores.ScorerName = None,
+    allow_code: scores.AllowCode = False,
     limit: Limit = None,
     epsilon: scores.Epsilon = 0.1,
     error: scores.Error = 0.05,
@@ -65,7 +66,9 @@ def forecast(
         scores.check_choices(decoding, about, many)
         check_variants(specs)
         asked = scores.Asked(
-            model, specs, task or [], scorer, samples or 4, limit, seed, device, dtype, overrides(parts)
+            *(model, specs, task or [], scorer, samples or 4, limit, seed, device, dtype),
+            overrides(parts),
+            allow_code,
         )
         gate = scores.Gate(epsilon, error, until_decided, decoding, about, many)
         code = scores.plan(asked, gate) if planned else scores.decide(asked, gate, json_file, csv_file)

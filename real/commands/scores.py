@@ -14,8 +14,8 @@ from theory.terminal.run import FAILS, OK, UNDECIDED
 
 if TYPE_CHECKING:
     from real.scores.forecast import Rule
-    from real.scores.sampled import Scorer
     from real.structure.anatomy import Overrides
+    from real.tasks.source import Scorer
 
 DECODINGS = ("greedy", "sampled")
 ABOUT = ("like", "these")
@@ -23,11 +23,18 @@ MANY = ("e-bh", "ladder", "each")
 
 Task = Annotated[
     list[str] | None,
-    typer.Option("--task", help="A shipped task or a file of questions (.jsonl); may be repeated."),
+    typer.Option(
+        "--task",
+        help="A task (shipped, a public benchmark, the harness') or a file of questions (.jsonl); may be "
+        "repeated.",
+    ),
 ]
 ScorerName = Annotated[
     str | None,
     typer.Option("--scorer", help="file.py:function, of a text and its question, into [0, 1]; needs texts."),
+]
+AllowCode = Annotated[
+    bool, typer.Option(help="Execute programs that the dense model writes (task functions), in a sandbox.")
 ]
 Epsilon = Annotated[float, typer.Option(help="Loss of the score: safe at most, fails at least.")]
 Error = Annotated[float, typer.Option(help="Error of each limit about prompts like these.")]
@@ -91,6 +98,7 @@ class Asked:
     device: str
     dtype: str
     parts: Overrides
+    allow_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,11 +125,13 @@ def decide(asked: Asked, gate: Gate, json_file: Path | None, csv_file: Path | No
     scorer = read_scorer(asked.scorer) if asked.scorer else None
     from real.commands import scores_output
     from real.models.load import load
-    from real.scores.forecast import forecast_scores, read_source
+    from real.scores.forecast import forecast_scores, needs_model, read_source
     from real.scores.verdict import Outcome
+    from real.tasks.evaluate import require_allowed
     from theory.terminal.writing import write_table
 
-    sources = [read_source(task) for task in asked.tasks]
+    require_allowed(asked.tasks, asked.allow_code)
+    sources = [task if needs_model(task) else read_source(task, limit=asked.limit) for task in asked.tasks]
     lm = load(asked.model, asked.device, asked.dtype, asked.parts)
     report = forecast_scores(
         lm,
@@ -133,6 +143,7 @@ def decide(asked: Asked, gate: Gate, json_file: Path | None, csv_file: Path | No
         limit=asked.limit,
         many=gate.many,
         seed=asked.seed,
+        allow_code=asked.allow_code,
     )
     scores_output.show(lm, report, gate.decoding)
     if json_file:
@@ -147,8 +158,12 @@ def plan(asked: Asked, gate: Gate) -> int:
     """Print what so many prompts can decide, before anything is run (K0)."""
     rule = gate.rule()
     from real.commands import scores_output
-    from real.scores.forecast import read_source
+    from real.scores.forecast import needs_model, read_source
+    from real.tasks.items import task as shipped_task
 
-    counts = [len(read_source(task).questions) for task in asked.tasks]
+    counts = [
+        len(shipped_task(task).items if needs_model(task) else read_source(task, limit=asked.limit).questions)
+        for task in asked.tasks
+    ]
     scores_output.show_plan(rule, [min(count, asked.limit or count) for count in counts])
     return OK

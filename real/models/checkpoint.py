@@ -15,9 +15,22 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
-from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+)
 from transformers.utils.peft_utils import find_adapter_config_file
 
+from real.models.quantised import WAY_ROUND, QuantisedError, plain_weights, stored_format
 from theory.terminal.console import say
 
 _SAFE = {"trust_remote_code": False}
@@ -66,23 +79,57 @@ def read_model(auto: Any, place: str, name: str, **how: Any) -> PreTrainedModel:
         _refuse_adapter(place, name)
         torch.manual_seed(0)
         before = torch.get_rng_state()
-        model, info = _from_pretrained(auto, place, how)
+        model, info = _from_pretrained(auto, place, name, how)
         drew = not torch.equal(before, torch.get_rng_state())
         refuse_incomplete(model, info, name)
-        _refuse_quantised(model, name)
+        model = _plain(model, name)
         if drew:  # the library drew something, perhaps only to overwrite it
             torch.manual_seed(1)
-            _refuse_difference(model, _from_pretrained(auto, place, how)[0], name)
+            _refuse_difference(model, _plain(_from_pretrained(auto, place, name, how)[0], name), name)
         refuse_not_finite(model, name)
     model.eval()  # type: ignore[no-untyped-call]
     return model
 
 
-def _from_pretrained(auto: Any, place: str, how: Mapping[str, Any]) -> tuple[PreTrainedModel, dict[str, Any]]:
-    read: tuple[PreTrainedModel, dict[str, Any]] = auto.from_pretrained(
-        place, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True, **how, **_SAFE
-    )
+def _from_pretrained(
+    auto: Any, place: str, name: str, how: Mapping[str, Any]
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    try:
+        read: tuple[PreTrainedModel, dict[str, Any]] = auto.from_pretrained(
+            place,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **how,
+            **_SAFE,
+        )
+    except Exception as error:
+        if (method := stored_format(place)) is None:
+            raise
+        reason = _short(error)
+        raise ModelUnavailableError(
+            f"{name!r} is stored quantised by {method}, which cannot be read here ({reason}): {WAY_ROUND}"
+        ) from error
     return read
+
+
+def _plain(model: PreTrainedModel, name: str) -> PreTrainedModel:
+    try:
+        return plain_weights(model, name)
+    except QuantisedError as error:
+        raise ModelUnavailableError(f"{name!r} is stored quantised and {error}: {WAY_ROUND}") from error
+
+
+def language_model(auto: Any, place: str) -> Any:
+    """``auto``, or the class of models that read pictures too, whose text side is a language model."""
+    if auto is not AutoModelForCausalLM:
+        return auto
+    config = AutoConfig.from_pretrained(place, **_SAFE)
+    alone, beside = (
+        type(config) in MODEL_FOR_CAUSAL_LM_MAPPING,
+        type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+    )
+    return AutoModelForImageTextToText if beside and not alone else auto
 
 
 def _refuse_adapter(place: str, name: str) -> None:
@@ -168,16 +215,6 @@ def _refuse_difference(model: nn.Module, again: nn.Module, name: str) -> None:
             raise ModelUnavailableError(f"{name!r} lacks {key}, which would be random numbers")
 
 
-def _refuse_quantised(model: nn.Module, name: str) -> None:
-    """Raise if a weight is no plain tensor: it can be neither hashed, nor asked, nor pruned as numbers."""
-    for key, parameter in model.named_parameters():
-        kind = type(parameter.data)
-        if kind is not torch.Tensor:
-            raise ModelUnavailableError(
-                f"{name!r} is stored quantised ({key} is {kind.__name__}); give the original checkpoint"
-            )
-
-
 def refuse_not_finite(model: nn.Module, name: str) -> None:
     """Raise and name the first parameter with NaN or infinity, or with packed codes."""
     for key, parameter in model.named_parameters():
@@ -203,9 +240,12 @@ def one_sentence(name: str) -> Iterator[None]:
     except ModelUnavailableError:
         raise
     except Exception as error:  # truncated files, unknown architectures, packages that are not there
-        words = " ".join(str(error).split()) or type(error).__name__
-        reason = words if len(words) <= _LONGEST else words[:_LONGEST] + " …"
-        raise ModelUnavailableError(f"cannot load {name!r}: {reason}") from error
+        raise ModelUnavailableError(f"cannot load {name!r}: {_short(error)}") from error
+
+
+def _short(error: Exception) -> str:
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= _LONGEST else words[:_LONGEST] + " …"
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTr
 from real.models.beside import read_beside
 from real.models.checkpoint import (
     ModelUnavailableError,
+    language_model,
+    one_sentence,
     read_model,
     read_tokenizer,
     refuse_not_finite,
@@ -27,6 +29,7 @@ from real.models.convert import PROVENANCE, registry_folder
 from real.models.devices import AUTO, check_device
 from real.models.formats import adapter_base, gguf_file, gguf_folder, merged
 from real.models.guard import guarded
+from real.models.quantised import stored_format
 from real.models.registry import CAUSAL, ENCODERS, SOURCES
 from real.structure.anatomy import NO_OVERRIDES, Anatomy, Overrides
 from real.structure.matrices import one_expert_at_a_time
@@ -99,7 +102,9 @@ def load(
         ``smollm2-135m`` or ``gemma3-270m`` (fetched once, kept in :func:`real.cache_folder`), a hub id
         ``owner/name``, a local folder that ``save_pretrained`` wrote, a ``*.gguf`` file (its dequantised
         weights; :func:`real.engines.open_engine` runs its own kernels), or a folder with a PEFT adapter,
-        which is merged into the base model that it names.
+        which is merged into the base model that it names. Weights that a library stores as codes (torchao,
+        bitsandbytes) are dequantised if the library is there; models that also read pictures are their text
+        side.
     device:
         A torch device, or ``auto`` to let accelerate spread the layers.
     dtype:
@@ -149,6 +154,8 @@ def _read(
         return _read_adapter(auto, Path(place), base, facts, device, dtype, kind=kind, names=names)
     where: dict[str, Any] = {"device_map": AUTO} if device == AUTO else {}
     tokenizer = read_tokenizer(place, name)
+    with one_sentence(name):
+        auto = language_model(auto, place)
     model = read_model(auto, place, name, dtype=torch_dtype, **where)
     read_beside(model, place, name)
     if torch_dtype == torch.float64:
@@ -157,6 +164,8 @@ def _read(
         model.to(device)  # type: ignore[arg-type]
     versions = {"torch": version("torch"), "transformers": version("transformers")}
     types = {"dtype": dtype, "stored dtype": stored_dtype(place), "device": device}
+    if (method := stored_format(place)) is not None:
+        types["weights"] = f"dequantised from {method}"
     return model, tokenizer, facts | types | versions
 
 

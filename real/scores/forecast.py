@@ -15,7 +15,6 @@ from real.pruning.calibration import Calibration
 from real.pruning.variants import variant
 from real.scores.report import Many, ScoreReport, ScoreVerdict
 from real.scores.routes import Decoding, Route, noise_floor, route
-from real.scores.sampled import Scorer
 from real.scores.verdict import (
     ALPHA,
     EPSILON,
@@ -25,7 +24,10 @@ from real.scores.verdict import (
     of_prompts_like_these,
     of_these_prompts,
 )
-from real.tasks.source import TaskSource, shipped
+from real.tasks.harness_source import harness_source
+from real.tasks.items import TASKS
+from real.tasks.items import task as shipped_task
+from real.tasks.source import Scorer, TaskSource, shipped
 from real.tasks.user_file import read_task
 from theory.terminal.console import say, track
 
@@ -62,6 +64,7 @@ def forecast_scores(
     many: Many = "e-bh",
     calibration: Calibration = None,
     seed: int = 0,
+    allow_code: bool = False,
 ) -> ScoreReport:
     """Say of every variant how much of every task's score it loses, without letting it write.
 
@@ -72,12 +75,15 @@ def forecast_scores(
     specs:
         Pruning specs or other checkpoints.
     tasks:
-        Names of shipped tasks, task files (see :func:`real.tasks.user_file.read_task`) or task sources.
+        Names of tasks (shipped, public benchmarks, any of the harness), task files (see
+        :func:`real.tasks.user_file.read_task`) or task sources.
     scorer, samples:
         Any function of a written text and its question into [0, 1]; the dense model then writes ``samples``
         texts per question. Without it, right answers are read off (K1), and options compared (K12).
     limit:
         Most questions of each task, drawn by ``seed``; all by default.
+    allow_code:
+        Execute programs that the dense model writes, in the sandbox of :mod:`real.tasks.sandbox`.
     many:
         Which "safe" stand together when there are several specs, see :meth:`ScoreReport.together`.
 
@@ -93,10 +99,10 @@ def forecast_scores(
     """
     if not specs or not tasks:
         raise ValueError("name at least one variant and at least one task")
-    sources = [_drawn(read_source(task), limit, seed) for task in tasks]
+    lm = load(model) if isinstance(model, str) else model
+    sources = [_drawn(read_source(task, lm, limit, allow_code=allow_code), limit, seed) for task in tasks]
     for remark in (remark for source in sources for remark in source.remarks):
         say(remark)
-    lm = load(model) if isinstance(model, str) else model
     routes = [
         route(lm, source, scorer, samples=samples, alpha=rule.alpha, seed=seed)
         for source in track(sources, "dense answers")
@@ -158,12 +164,31 @@ def _verdict(
     )
 
 
-def read_source(task: str | Path | TaskSource) -> TaskSource:
-    """A task source, the task in a file, or the shipped task of that name."""
+def read_source(
+    task: str | Path | TaskSource,
+    lm: LanguageModel | None = None,
+    limit: int | None = None,
+    *,
+    allow_code: bool = False,
+) -> TaskSource:
+    """A task source, the task in a file, or the task of that name: shipped, a public benchmark, the harness'.
+
+    Of the harness' tasks only the first ``limit`` questions are made.
+    """
     if isinstance(task, TaskSource):
         return task
-    path = Path(task)
-    return read_task(path) if path.suffix == ".jsonl" or path.is_file() else shipped(str(task))
+    path, name = Path(task), str(task)
+    if path.suffix == ".jsonl" or path.is_file():
+        return read_task(path)
+    if name in TASKS and not needs_model(task):
+        return shipped(name)
+    return harness_source(name, lm, limit, allow_code=allow_code)
+
+
+def needs_model(task: str | Path | TaskSource) -> bool:
+    """Whether the questions are written in a model's chat template: shipped programs."""
+    name = str(task)
+    return not isinstance(task, TaskSource) and name in TASKS and shipped_task(name).kind == "code"
 
 
 def _drawn(source: TaskSource, limit: int | None, seed: int) -> TaskSource:

@@ -1,4 +1,4 @@
-"""Questions with options: after one pass over all options every decision is exact (K12)."""
+"""Questions with options, or with one ending each: after one pass every decision is exact (K12)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from real.models.load import LanguageModel
-from real.scores.likelihood import log_probabilities
+from real.scores.likelihood import log_probabilities, read_tokens
 from real.tasks.source import TaskSource
 from real.text.prompting import encode_text
 from real.text.sample import pack
@@ -19,11 +19,13 @@ class Chosen:
     """Per question, float64 ``(questions,)``.
 
     likely: 1 where the right option has the largest score (ties go to the first), else 0. drawn: probability
-    of the right one if options are drawn with softmax of their scores.
+    of the right one if options are drawn with softmax of their scores. laws: these probabilities, one tensor
+    per question.
     """
 
     likely: Tensor
     drawn: Tensor
+    laws: tuple[Tensor, ...] = ()
 
 
 def choose(lm: LanguageModel, source: TaskSource) -> Chosen:
@@ -45,7 +47,7 @@ def choose(lm: LanguageModel, source: TaskSource) -> Chosen:
             rows.append((index, list(prompt)))
             options.append(_tokens(lm, source, one.prompt, prompt, option))
     totals = log_probabilities(lm, pack(lm, rows, options, 1.0, seed=0)).sum(1)
-    likely, drawn, start = [], [], 0
+    likely, drawn, laws, start = [], [], [], 0
     for one in source.questions:
         scores = totals[start : start + len(one.options)]
         start += len(one.options)
@@ -53,8 +55,26 @@ def choose(lm: LanguageModel, source: TaskSource) -> Chosen:
             scores = scores / torch.tensor([max(1, len(option)) for option in one.options])
         right = one.options.index(one.answers[0])
         likely.append(float(scores.argmax() == right))
-        drawn.append(float(torch.softmax(scores, 0)[right]))
-    return Chosen(torch.tensor(likely, dtype=torch.float64), torch.tensor(drawn, dtype=torch.float64))
+        laws.append(torch.softmax(scores, 0))
+        drawn.append(float(laws[-1][right]))
+    return Chosen(
+        torch.tensor(likely, dtype=torch.float64), torch.tensor(drawn, dtype=torch.float64), tuple(laws)
+    )
+
+
+def follow(lm: LanguageModel, source: TaskSource) -> Chosen:
+    """Read one ending per question: does greedy decoding write it, and with which probability is it drawn?
+
+    Of the ending's own tokens, whatever follows them, as lm-evaluation-harness counts (``is_greedy``).
+    """
+    prompts = source.prompts(lm)
+    endings = [
+        _tokens(lm, source, one.prompt, prompt, one.answers[0])
+        for one, prompt in zip(source.questions, prompts, strict=True)
+    ]
+    rows = [(index, list(prompt)) for index, prompt in enumerate(prompts)]
+    log_prob, greedy = read_tokens(lm, pack(lm, rows, endings, 1.0, seed=0))
+    return Chosen(greedy.all(1).double(), log_prob.sum(1).exp())
 
 
 def _tokens(

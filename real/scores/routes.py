@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from real.models.load import LanguageModel
-from real.scores.options import Chosen, choose
+from real.scores.options import Chosen, choose, follow
 from real.scores.resolved import MASS, RIGHT, ROWS, WRONG, Resolved, resolve
-from real.scores.sampled import Scored, Scorer, read_with, scored
+from real.scores.sampled import Scored, read_with, scored
 from real.scores.tree import Tree, trees
 from real.scores.verdict import ALPHA, Evidence, between, sampled
-from real.tasks.source import TaskSource
+from real.tasks.source import Scorer, TaskSource
 from theory.sequences.scores import ScoredTexts
 
 _NOISE_QUESTIONS = 32
@@ -60,14 +60,14 @@ class ReadOff:
 
 @dataclass(frozen=True)
 class Options:
-    """Options are compared: every decision is exact (K12)."""
+    """Options are compared, or one ending is read: every decision is exact (K12)."""
 
     source: TaskSource
     dense: Ends
 
     def read(self, other: LanguageModel, start: int, end: int) -> Ends:
         """See :class:`Route`."""
-        return _ends(choose(other, replace(self.source, questions=self.source.questions[start:end])))
+        return _ends(_exact(other, replace(self.source, questions=self.source.questions[start:end])))
 
     def evidence(self, parts: Sequence[Ends]) -> dict[Decoding, Evidence]:
         """See :class:`Route`."""
@@ -102,15 +102,18 @@ def route(
 ) -> Route:
     """Let the dense model answer a task: with a ``scorer`` it writes ``samples`` texts per question.
 
+    The task's own scorer is used where it has one and none is given.
+
     Raises
     ------
     ValueError
         There is no scorer, and a question has neither options nor an answer that can be written.
     """
+    scorer = scorer or source.scorer
     if scorer is not None:
         return Sampled(source, scored(lm, source, scorer, samples=samples, seed=seed), alpha)
-    if source.has_options:
-        return Options(source, _ends(choose(lm, source)))
+    if source.has_options or source.endings:
+        return Options(source, _ends(_exact(lm, source)))
     missing = [index for index, one in enumerate(source.questions) if not one.answers and one.pattern is None]
     if missing:
         raise ValueError(
@@ -132,6 +135,10 @@ def noise_floor(one: Route, lm: LanguageModel) -> dict[Decoding, float]:
     count = min(len(one.source.questions), _NOISE_QUESTIONS)
     again = one.evidence([one.read(lm, index, index + 1) for index in range(count)])
     return {name: float((found.plus - found.minus).abs().mean()) / 2 for name, found in again.items()}
+
+
+def _exact(lm: LanguageModel, source: TaskSource) -> Chosen:
+    return follow(lm, source) if source.endings else choose(lm, source)
 
 
 def joined(parts: Sequence[ScoredTexts]) -> ScoredTexts:

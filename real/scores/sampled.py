@@ -5,7 +5,6 @@ What is drawn is kept on disk, so a scorer that fails costs no text.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,11 +15,9 @@ from real.cache import cache_folder, content_key, read_record, write_record
 from real.models.load import LanguageModel
 from real.scores.accepted import cut
 from real.scores.likelihood import log_probabilities
-from real.tasks.source import Asked, TaskSource
+from real.tasks.source import Scorer, TaskSource
 from real.text.sample import Samples, pack, sample
 from theory.sequences.scores import ScoredTexts, deciding_log_weights
-
-Scorer = Callable[[str, Asked], float]
 
 
 class ScorerError(ValueError):
@@ -28,17 +25,22 @@ class ScorerError(ValueError):
 
 
 @dataclass(frozen=True)
-class Scored:
+class Judged:
     """Dense texts of a task, and what is scored of each.
 
     scores: float64 ``(N,)``. decided: int64 ``(N,)``, tokens up to the stop; what follows is not scored (K5).
-    log_prob: float64 ``(N, n)``, of the drawn tokens under the dense model.
     """
 
     samples: Samples
     texts: tuple[str, ...]
     scores: Tensor
     decided: Tensor
+
+
+@dataclass(frozen=True)
+class Scored(Judged):
+    """log_prob: float64 ``(N, n)``, of the drawn tokens under the dense model."""
+
     log_prob: Tensor
 
 
@@ -52,6 +54,23 @@ def scored(
     seed: int = 0,
     folder: Path | None = None,
 ) -> Scored:
+    """:func:`judged` texts with their log-probabilities in the dense model: one pass more."""
+    found = judged(lm, source, scorer, samples=samples, temperature=temperature, seed=seed, folder=folder)
+    return Scored(
+        found.samples, found.texts, found.scores, found.decided, log_probabilities(lm, found.samples)
+    )
+
+
+def judged(
+    lm: LanguageModel,
+    source: TaskSource,
+    scorer: Scorer,
+    *,
+    samples: int = 4,
+    temperature: float = 1.0,
+    seed: int = 0,
+    folder: Path | None = None,
+) -> Judged:
     """Let the dense model answer every question ``samples`` times and score what it wrote.
 
     ``scorer`` is given the text up to its first stop, stripped, and the question. Texts are kept in
@@ -64,17 +83,16 @@ def scored(
     """
     prompts = [list(ids) for ids in source.prompts(lm)]
     drawn = _drawn(lm, prompts, source.horizon, samples, temperature, seed, folder)
-    judged = [_text(lm, source, drawn.continuation(row).tolist()) for row in range(len(drawn))]
+    written = [_text(lm, source, drawn.continuation(row).tolist()) for row in range(len(drawn))]
     scores = [
         _score(scorer, source, int(prompt), text)
-        for prompt, (text, _) in zip(drawn.prompt, judged, strict=True)
+        for prompt, (text, _) in zip(drawn.prompt, written, strict=True)
     ]
-    return Scored(
+    return Judged(
         samples=drawn,
-        texts=tuple(text for text, _ in judged),
+        texts=tuple(text for text, _ in written),
         scores=torch.tensor(scores, dtype=torch.float64),
-        decided=torch.tensor([tokens for _, tokens in judged]),
-        log_prob=log_probabilities(lm, drawn),
+        decided=torch.tensor([tokens for _, tokens in written]),
     )
 
 

@@ -79,13 +79,7 @@ def evaluate(
         raise ValueError(f"tasks are empty: name at least one of {', '.join(TASKS)}")
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
-    if names := [name for name in tasks if name in TASKS and task(name).kind == "code"]:
-        if not allow_code:
-            raise ValueError(
-                f"task {names[0]!r} executes programs that the model writes, in a sandbox: ask for it by "
-                "allow_code=True, on the command line --allow-code"
-            )
-        require_sandbox()
+    require_allowed(tasks, allow_code)
     tasks = list(dict.fromkeys(tasks))
     specs = distinct(specs)
     manager = task_manager(tasks)
@@ -98,6 +92,26 @@ def evaluate(
     for spec in track(specs, "evaluating"):
         with variant(lm, spec, calibration, memory) as other:
             yield answer(other, spec, tasks, manager, limit, batch_size, folder, calibration, drafts)
+
+
+def require_allowed(tasks: Sequence[str], allow_code: bool) -> None:
+    """Raise unless every task that executes programs may do so, and can do so in isolation.
+
+    Raises
+    ------
+    ValueError
+        A task executes programs and ``allow_code`` is not set.
+    SandboxUnavailableError
+        Programs are to be executed and there is no isolation for them here.
+    """
+    names = [name for name in tasks if name in TASKS and task(name).kind == "code"]
+    if names and not allow_code:
+        raise ValueError(
+            f"task {names[0]!r} executes programs that the model writes, in a sandbox: ask for it by "
+            "allow_code=True, on the command line --allow-code"
+        )
+    if names:
+        require_sandbox()
 
 
 def distinct(specs: Sequence[str]) -> list[str]:
@@ -127,9 +141,11 @@ def answer(
     folder: Path,
     calibration: Calibration = None,
     drafts: Drafts | None = None,
+    items: dict[str, list[int]] | None = None,
 ) -> pd.DataFrame:
     """Items of one model under the name ``spec``; see :func:`evaluate`.
 
+    ``items``: the numbers of the questions that are asked, by task, in place of the first ``limit``.
     ``drafts``: texts of another model, verified before this one writes; the answers do not depend on them.
     What this model writes where there was no draft is added.
     """
@@ -147,7 +163,7 @@ def answer(
     known = KeptAnswers(
         harness_model(lm, batch_size, drafts), folder / f"{_key(lm, spec, calibration, batch_size)}.db"
     )
-    rows += asked_rows(known, lm, asked, manager, limit, drafts)
+    rows += asked_rows(known, lm, asked, manager, limit, drafts, items)
     return pd.DataFrame(rows).assign(model=lm.name, spec=spec)
 
 
@@ -158,14 +174,20 @@ def asked_rows(
     manager: TaskManager,
     limit: int | None,
     drafts: Drafts,
+    items: dict[str, list[int]] | None = None,
 ) -> list[dict[str, Any]]:
-    """One row per item of the tasks, answered by ``known``, with questions as ``lm`` reads them."""
+    """One row per item of the tasks, answered by ``known``, with questions as ``lm`` reads them.
+
+    ``items`` as in :func:`answer`.
+    """
     rows: list[dict[str, Any]] = []
     # Not ``simple_evaluate``: at every call that asks pip and git about the whole environment.
     with redirect_stderr(StringIO()), neutral_settings(lm.model, cached=lm.checks.cached):
         loaded = load_tasks(manager, names, lm)
         try:
-            results = lm_eval.evaluate(known, loaded, limit=limit, bootstrap_iters=0, log_samples=True)
+            results = lm_eval.evaluate(
+                known, loaded, limit=limit, samples=items, bootstrap_iters=0, log_samples=True
+            )
         except AssertionError as error:  # a task that asks for more than the context holds
             raise ValueError(f"{lm.name} cannot answer these tasks: {error}") from error
     known.dbdict.close()
@@ -178,7 +200,7 @@ def asked_rows(
     return rows
 
 
-def load_tasks(manager: TaskManager, names: Sequence[str], lm: LanguageModel) -> Any:
+def load_tasks(manager: TaskManager, names: Sequence[str], lm: LanguageModel | None) -> Any:
     """Shipped tasks, tasks and groups of the harness, every one of them once and fit to be counted."""
     loaded: Any = {"tasks": {}, "groups": {}, "group_map": {}}
     for name in dict.fromkeys(names):
@@ -193,11 +215,14 @@ def load_tasks(manager: TaskManager, names: Sequence[str], lm: LanguageModel) ->
     return loaded
 
 
-def _harness_task(name: str, lm: LanguageModel) -> Any:
+def _harness_task(name: str, lm: LanguageModel | None) -> Any:
     if name in PUBLIC:
         return public_task(name)
     shipped, _, baseline = name.partition("/")
-    return harness_task(shipped, lm.tokenizer, choice_only=bool(baseline)) if shipped in TASKS else name
+    if shipped not in TASKS:
+        return name
+    assert lm is not None, "shipped tasks are asked through a model's chat template"
+    return harness_task(shipped, lm.tokenizer, choice_only=bool(baseline))
 
 
 def _key(lm: LanguageModel, spec: str, calibration: Calibration, batch_size: int) -> str:

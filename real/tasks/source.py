@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from real.models.load import LanguageModel
 from real.tasks.items import task
@@ -14,13 +16,19 @@ class Asked:
     """One question. prompt: all that the model reads. answers: right ones, any of them will do.
 
     options: what may be chosen, for a question that asks for no text; the right one is ``answers[0]``.
-    pattern: regular expression that other right answers match as a whole.
+    pattern: regular expression that other right answers match as a whole. item: what the task's own scorer
+    needs to judge a text.
     """
 
     prompt: str
     answers: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     pattern: str | None = None
+    item: Any = field(default=None, repr=False, compare=False)
+
+
+Scorer = Callable[[str, Asked], float]
+"""From a written text and its question into [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,8 @@ class TaskSource:
     """A task. stops: strings that end an answer. lead: what stands between prompt and answer.
 
     horizon: most tokens of an answer. chat: the prompt is one turn of the chat template, where there is one.
-    per_character: options are compared by their log-probability per character. remarks: what was skipped.
+    per_character: options are compared by their log-probability per character. endings: right is what begins
+    with the tokens of ``answers[0]``, whatever follows. scorer: the task's own. remarks: what was skipped.
     """
 
     name: str
@@ -38,6 +47,8 @@ class TaskSource:
     horizon: int = 16
     chat: bool = False
     per_character: bool = False
+    endings: bool = False
+    scorer: Scorer | None = None
     remarks: tuple[str, ...] = ()
 
     @property

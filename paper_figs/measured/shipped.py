@@ -24,6 +24,11 @@ def validations() -> dict[str, Any]:
     return {document["model"]["name"]: document for document in _documents("real", "validation_").values()}
 
 
+def comparisons() -> dict[str, Any]:
+    """What ``python -m real compare`` found, by name of the model."""
+    return {document["model"]["name"]: document for document in _documents("real", "compared_").values()}
+
+
 def validations_digest() -> str:
     """Changes with ``validations``, so that figures of them are made anew."""
     return hashlib.sha256(json.dumps(validations(), sort_keys=True).encode()).hexdigest()[:16]

@@ -55,6 +55,8 @@ CONTENTS = {
     "history": Entry("history", "Direct error and history error in free running"),
     "flips": Entry("flips", "Flips of the most probable token against the margin"),
     "layer-choice": Entry("layer_choice", "Choosing sublayers by cosine, KL or TV"),
+    "repair": Entry("repair", "Choosing sublayers by search, and repairing what they leave"),
+    "pareto": Entry("pareto", "Drift against the parameters that are saved"),
     "quantisation-ladder": Entry(
         "quantisation_ladder", "At which quantisation does the text change, and at which the score?"
     ),

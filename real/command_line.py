@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from real.commands.compare import compare
+from real.commands.cost import cost
 from real.commands.evaluate import evaluate
 from real.commands.forecast import forecast
 from real.commands.models import models
@@ -18,8 +20,9 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Prune, trace and forecast language models."
 )
 for command in (
-    models, forecast, record, evaluate, validate, validate_texts, anatomy, prune, search, trace,
-):  # fmt: skip
+    *(models, forecast, record, evaluate, validate, validate_texts),
+    *(anatomy, prune, search, compare, cost, trace),
+):
     app.command()(command)
 
 

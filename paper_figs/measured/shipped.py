@@ -39,6 +39,11 @@ def score_entries() -> list[dict[str, Any]]:
     ]
 
 
+def comparisons() -> dict[str, Any]:
+    """What ``python -m real compare`` found, by name of the model."""
+    return {document["model"]["name"]: document for document in _documents("real", "compared_").values()}
+
+
 def validations_digest() -> str:
     """Changes with ``validations``, so that figures of them are made anew."""
     return _digest(validations())

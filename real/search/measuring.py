@@ -62,9 +62,15 @@ class Texts:
             return 0.0
         if self._route is not None:
             return self._score_lost(self._route, parts)
-        return self._of_states(self.states(parts))
+        return self.of_states(self.states(parts))
 
-    def _of_states(self, states: Tensor) -> float:
+    @property
+    def reads_states(self) -> bool:
+        """Whether the measure can be read off head inputs; a task's score needs passes of its own."""
+        return self._route is None
+
+    def of_states(self, states: Tensor) -> float:
+        """KL or TV of a set of parts, from its head inputs ``(M, d)``."""
         kl, ratio = torch.zeros(2, *self.live.shape, dtype=torch.float64)
         for start in range(0, len(states), _HEAD_ROWS):
             few = slice(start, start + _HEAD_ROWS)

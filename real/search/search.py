@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -88,10 +89,17 @@ def start(
 
     def measure() -> list[list[float]]:
         states = [texts.states([part]) for part in track(candidates, "single parts")]
+        if texts.reads_states:
+            for part, one in zip(candidates, states, strict=True):
+                journal.recall(as_spec([part]), partial(texts.of_states, one))
         return texts.gram(candidates, states).tolist()
 
     gram = torch.tensor(journal.recall("gram", measure), dtype=torch.float64)
-    return Search(texts, journal, candidates, _savings(lm, candidates, saving, journal), gram)
+    found = Search(texts, journal, candidates, _savings(lm, candidates, saving, journal), gram)
+    if texts.reads_states:
+        for part in candidates:
+            found.measured([part])
+    return found
 
 
 def _candidates(anatomy: Anatomy, kinds: Sequence[str]) -> list[Part]:

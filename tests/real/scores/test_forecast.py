@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -46,6 +47,23 @@ def test_an_unchanged_model_loses_nothing() -> None:
         assert one.these.loss.lower <= 0 <= one.these.loss.upper
     assert report.outcome(about="these") is Outcome.SAFE
     assert report.outcome(about="like") is Outcome.UNDECIDED
+
+
+def test_a_report_draws_every_verdict() -> None:
+    report = forecast_scores(few_tokens(2), ["attn:0", "mlp:[0]"], [LETTERS])
+    (axis,) = report.plot().axes
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels == [f"{one.task}, {one.spec}, {one.decoding}" for one in report.verdicts]
+    assert len(axis.lines) == 2 * len(labels) + 1
+
+
+def test_names_are_data() -> None:
+    """Names of files and models may hold markup; a page shows them as text."""
+    lm = few_tokens(2)
+    named = LanguageModel(lm.model, lm.tokenizer, "<i>m</i>", lm.provenance)
+    page = forecast_scores(named, ["attn:0"], [replace(LETTERS, name="<b>t</b>")])._repr_html_()
+    assert "<b>" not in page
+    assert "<i>" not in page
 
 
 def right_mass(lm: LanguageModel, prompt: tuple[int, ...]) -> float:

@@ -15,6 +15,7 @@ from real.commands.structure import anatomy, prune
 from real.commands.trace import trace
 from real.commands.validate import validate, validate_texts
 from theory.terminal.options import Version
+from theory.terminal.run import with_exit_codes
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Prune, trace and forecast language models."
@@ -24,6 +25,7 @@ for command in (
     *(anatomy, prune, search, compare, cost, trace),
 ):
     app.command()(command)
+with_exit_codes(app)
 
 
 @app.callback()

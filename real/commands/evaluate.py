@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from real.commands.options import Model, Parts, Tasks, Variants, check_variants, overrides
+from real.commands.options import Model, Parts, Tasks, VariantsIfAny, check_variants, overrides
 from real.engines.names import GGUF, is_served, needs_engine
 from real.records.record import is_record
 from theory.terminal.options import Csv, Device, Dtype, Limit, names
@@ -17,7 +17,7 @@ DEFAULT = "agreement,wikidata-choice,wikidata-answer,capitals-choice,capitals-an
 
 def evaluate(
     model: Model,
-    specs: Variants,
+    specs: VariantsIfAny = None,
     tasks: Tasks = DEFAULT,
     limit: Limit = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions at once.")] = 16,
@@ -32,16 +32,17 @@ def evaluate(
     """Score tasks and count flips against the dense model. Run it again to go on after an interruption.
 
     Variants may be GGUF files and served models: the dense model's questions, answered by their own engine.
+    Without variants: what the dense model can do.
     """
-    served = [name for name in specs if needs_engine(name)]
-    specs = [name for name in specs if name not in served]
+    served = [name for name in specs or () if needs_engine(name)]
+    specs = [name for name in specs or () if name not in served]
     _refuse(model, specs)
     check_variants(specs)
     check_outputs(csv_file)
     wanted, named = names(tasks) or (), overrides(parts)
     import pandas as pd
 
-    from real.commands.evaluate_output import summary_tables
+    from real.commands.evaluate_output import baseline_table, summary_tables
     from real.engines.harness import engine_answers
     from real.engines.open import open_engine
     from real.models.load import load, load_encoder
@@ -67,11 +68,11 @@ def evaluate(
         write_table(found, csv_file)
     title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores"
     summary = summarise(found)
-    show(summary_tables(summary, title))
+    show(summary_tables(summary, title) if specs or served else baseline_table(summary, title))
     for name in wanted:
         if name in PUBLIC and PUBLIC[name].note:
             say(f"{name}: {PUBLIC[name].note}.")
-    if silent := without_signal(summary):
+    if (silent := without_signal(summary)) and (specs or served):
         say(f"No signal, the dense score is not beyond chance: {', '.join(silent)}.")
 
 

@@ -6,10 +6,30 @@ import pandas as pd
 from rich.console import Group
 from rich.text import Text
 
+from real.tasks.evaluate import without_signal
 from theory.outside import visible
 from theory.terminal.tables import plain_table
 
 _LEGEND = "lost, gained: right answers that became wrong, and the reverse. In brackets 95 % limits."
+
+_SIGNAL = (
+    "In brackets 95 % limits. No signal: they reach chance (1 % where none is), so nothing can be lost there."
+)
+
+
+def baseline_table(summary: pd.DataFrame, title: str) -> Group:
+    """One row per task of the dense model alone: score, chance, and whether it can do the task at all."""
+    silent = without_signal(summary)
+    table = plain_table("task", "items", "score", "chance", "signal")
+    for row, chance in zip(summary.itertuples(), summary["chance"].astype(float), strict=True):
+        table.add_row(
+            str(row.task),
+            str(row.n),
+            f"{row.score:.2f} [{row.lower:.2f}, {row.upper:.2f}]",
+            "–" if pd.isna(chance) else f"{chance:.2f}",
+            "none" if row.task in silent else "yes",
+        )
+    return Group(Text(visible(title), "bold"), table, _SIGNAL)
 
 
 def summary_tables(summary: pd.DataFrame, title: str) -> Group:

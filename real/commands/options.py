@@ -28,14 +28,13 @@ Spec = Annotated[
         show_default=False,
     ),
 ]
-Variants = Annotated[
-    list[str],
-    typer.Argument(
-        help="pruning specs (attn:4, mlp:2@kl, block:[3,7], wanda:2:4, int8, attn:4+int4 ...) or other "
-        "checkpoints",
-        show_default=False,
-    ),
-]
+_VARIANTS = typer.Argument(
+    help="pruning specs (attn:4, mlp:2@kl, block:[3,7], wanda:2:4, int8, attn:4+int4 ...), other "
+    "checkpoints, GGUF files, served models",
+    show_default=False,
+)
+Variants = Annotated[list[str], _VARIANTS]
+VariantsIfAny = Annotated[list[str] | None, _VARIANTS]
 Specs = Annotated[
     list[str], typer.Argument(help="pruning specs: attn:4, wanda:2:4, int8 ...", show_default=False)
 ]

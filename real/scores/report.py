@@ -15,6 +15,7 @@ from theory.sequences.verdicts import e_bh, fixed_sequence
 Many = Literal["e-bh", "ladder", "each"]
 About = Literal["these", "like"]
 _SHOWN = 2  # decimals
+_EXACT = 1e-9  # narrower limits are one number
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,9 @@ class ScoreReport:
 def in_words(verdict: Verdict) -> str:
     """For example ``undecided, loss 0.08 (0.03 to 0.14): about 60 more prompts``."""
     loss = verdict.loss
-    numbers = " ".join((f"{loss.mean:.{_SHOWN}f}", f"({loss.lower:.{_SHOWN}f} to {loss.upper:.{_SHOWN}f})"))
-    text = f"{verdict.outcome.value}, loss {numbers}"
+    mean, lower, upper = (f"{value:z.{_SHOWN}f}" for value in (loss.mean, loss.lower, loss.upper))
+    limits = f" ({lower} to {upper})" if loss.upper - loss.lower > _EXACT else ""
+    text = f"{verdict.outcome.value}, loss {mean}{limits}"
     if verdict.outcome is Outcome.UNDECIDED and verdict.more:
         text += f": about {verdict.more} more prompts"
     return text

@@ -12,10 +12,13 @@ import torch
 
 from real.engines import open_engine
 from real.engines.engine import EngineError, Row
+from real.engines.harness import engine_answers
 from real.engines.quantise import registry_gguf
 from real.engines.served import ServedEngine
 from real.engines.served_scoring import by_echo, by_prompt_logprobs
+from real.models.load import load
 from real.records import Decoding, RecordedText
+from real.tasks.evaluate import evaluate
 from tests.real.commands.test_record import Command, real_command  # noqa: F401
 from tests.real.conftest import byte_tokenizer
 
@@ -105,3 +108,17 @@ def test_any_mix_from_the_command_line(address: str, real_command: Command, tmp_
     assert (code, "KL/token" in shown) == (0, True), remarks
     code, _, remarks = real_command("record", f"{address}x", "--out", str(tmp_path / "no.jsonl"))
     assert (code, "nearest valid names: smol" in remarks) == (2, True)
+
+
+def test_tasks_are_answered_by_the_server(address: str, tmp_path: Path) -> None:
+    lm = load("smollm2-135m")
+    found = engine_answers(
+        lm, open_engine(address, tokenizer="smollm2-135m"), ["agreement", "copy-1"], limit=4
+    )
+    (dense,) = evaluate(lm, [], ["agreement", "copy-1"], limit=4, choice_only=False, folder=tmp_path)
+    assert found.task.tolist() == dense.task.tolist()
+    same = (found.prediction == dense.prediction).mean()
+    assert same > 0.8  # the same weights in another program
+    chosen = found.task == "agreement"
+    for one, other in zip(found.probabilities[chosen], dense.probabilities[chosen], strict=True):
+        assert one == pytest.approx(other, abs=0.2)

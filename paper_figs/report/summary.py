@@ -54,23 +54,22 @@ def words(counts: dict[str, int]) -> str:
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """The README's block: the answer, the tallies, and every decided finding."""
+    """The README's block: the answer, the tallies, and what was decided about the paper's claims."""
     lines = [f"* {one['sentence']} (`{one['figure']}`)." for one in found["answer"]]
     tallies = found["tallies"]
     lines += [
         "",
-        f"The paper's claims: {words(tallies['the paper'])}. Ours: {words(tallies['ours'])}. Theorems "
-        "checked "
-        f"against every number: {words(tallies['theorem'])}.",
+        f"The paper's claims: {words(tallies['the paper'])}. Ours: {words(tallies['ours'])}. Theorems, "
+        f"checked against every number: {words(tallies['theorem'])}. Decided of the paper's:",
         "",
-        "| claim | verdict here | what was measured |",
+        "| the paper's claim | verdict here | what was measured |",
         "|---|---|---|",
     ]
     shown = (Verdict.HOLDS, Verdict.PARTLY, Verdict.FAILS)
     lines += [
         f"| {_cell(one['claim'])} (`{one['figure']}`) | {one['verdict']} | {_cell(one['evidence'])} |"
         for one in found["findings"]
-        if one["whose"] != Whose.THEOREM and one["verdict"] in shown
+        if one["whose"] == Whose.PAPER and one["verdict"] in shown
     ]
     return "\n".join(lines) + "\n"
 

@@ -16,6 +16,7 @@ from paper_figs.gallery import decision_power, score_split, validation
 from paper_figs.measured import shipped
 from paper_figs.output import findings
 from paper_figs.report import build, write_report
+from paper_figs.report.summary import SHIPPED, markdown
 from paper_figs.runner import make
 from paper_figs.style import paper_style
 
@@ -193,3 +194,9 @@ def test_report_lists_what_sweep_and_attack_found(
     page.click("#tests summary")
     row = page.inner_text("#tests tbody tr")
     assert [word in row for word in ("B1", "12,345", "2.0e-09", "0.999999")] == [True] * 4
+
+
+def test_the_readme_says_what_the_run_found() -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    block = readme.read_text(encoding="utf-8").split("<!-- summary -->\n")[1].split("<!-- /summary -->")[0]
+    assert block == markdown(json.loads(SHIPPED.read_text(encoding="utf-8")))

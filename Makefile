@@ -11,7 +11,7 @@ FIRST  := fig04 fig06 fig07 sequence-tv
 # Where `make families` writes what it found in every class of transformers.
 TABLE  ?= families.csv
 
-.PHONY: figures report test docs families bench sim-full clean
+.PHONY: figures report test docs families mutate fuzz bench sim-full clean
 
 figures: $(VENV)/installed
 	$(BIN)/python -m paper_figs --out $(OUT) $(ARGS) --only $(FIRST)
@@ -34,6 +34,14 @@ docs: $(VENV)/docs-installed
 families: $(VENV)/installed
 	rm -f $(TABLE)
 	FAMILIES_TABLE=$(TABLE) $(BIN)/python -m pytest -m slow tests/real/test_every_family.py $(ARGS)
+
+# Every constant of every theorem changed by 1 %, hypotheses widened, signs flipped: noticed, or listed why not.
+mutate: $(VENV)/installed
+	$(BIN)/python -m pytest -m slow tests/theory/statements/test_mutations.py $(ARGS)
+
+# Ten minutes of random command lines and tensors: an answer, or one sentence, never a traceback. FUZZ_SEED moves it.
+fuzz: $(VENV)/installed
+	$(BIN)/python -m pytest -m slow -s tests/test_fuzz.py $(ARGS)
 
 # Paired ratios, each measured in one run with one torch thread; they are reported, not asserted.
 bench: $(VENV)/installed

@@ -7,6 +7,7 @@ from paper_figs.gallery import (
     bounds,
     centred_logits,
     chains,
+    decision_power,
     estimate_error,
     fig01_dropping,
     fig02_overview,
@@ -32,12 +33,14 @@ from paper_figs.gallery import (
     regime,
     repair,
     running_sums,
+    score_split,
     sequence_tv,
     tab01_tasks,
     tab02_answers,
     tab03_prompts,
     validation,
 )
+from paper_figs.measured import shipped
 
 _PAPER = (
     fig02_overview.FIGURE,
@@ -67,6 +70,7 @@ _OURS = (
     sequence_tv.FIGURE,
     forecast.FIGURE,
     validation.FIGURE,
+    *((decision_power.FIGURE, score_split.FIGURE) if shipped.score_validations() else ()),
     history.FIGURE,
     flips.FIGURE,
     layer_choice.FIGURE,

@@ -14,7 +14,7 @@ from paper_figs.contents import CONTENTS
 from theory.names import lookup
 from theory.terminal.console import say
 from theory.terminal.options import Device, Seed, Version
-from theory.terminal.run import FAILS
+from theory.terminal.run import FAILS, with_exit_codes
 
 app = typer.Typer(add_completion=False)
 
@@ -101,3 +101,6 @@ def main(
     if failed:
         print(f"{len(failed)} of {len(chosen)} figures failed: {', '.join(failed)}", file=sys.stderr)
         raise typer.Exit(FAILS)
+
+
+with_exit_codes(app)

@@ -1,6 +1,9 @@
 from .cache import cache_folder as cache_folder
+from .forecast.report import TextReport as TextReport
+from .forecast.report import forecast_texts as forecast_texts
 from .models.checkpoint import ModelUnavailableError as ModelUnavailableError
 from .models.load import LanguageModel as LanguageModel
+from .models.load import from_memory as from_memory
 from .models.load import load as load
 from .models.load import load_encoder as load_encoder
 from .models.save import save as save
@@ -33,11 +36,14 @@ __all__ = [
     "Spec",
     "SpecError",
     "Sublayers",
+    "TextReport",
     "anatomy",
     "cache_folder",
     "choose_sublayers",
     "forecast_scores",
+    "forecast_texts",
     "free_running",
+    "from_memory",
     "load",
     "load_encoder",
     "parse_spec",

@@ -13,14 +13,19 @@ from real.commands.record import record
 from real.commands.search import search
 from real.commands.structure import anatomy, prune
 from real.commands.trace import trace
-from real.commands.validate import validate
+from real.commands.validate import validate, validate_texts
 from theory.terminal.options import Version
+from theory.terminal.run import with_exit_codes
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Prune, trace and forecast language models."
 )
-for command in (models, forecast, record, evaluate, validate, anatomy, prune, search, compare, cost, trace):
+for command in (
+    *(models, forecast, record, evaluate, validate, validate_texts),
+    *(anatomy, prune, search, compare, cost, trace),
+):
     app.command()(command)
+with_exit_codes(app)
 
 
 @app.callback()

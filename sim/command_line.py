@@ -13,7 +13,7 @@ from theory.files import atomic_path, cache_folder
 from theory.terminal.console import progress_display, say, show
 from theory.terminal.cost import Yes, check_cost
 from theory.terminal.options import OutTable, Seed, Version, names, whole
-from theory.terminal.run import FAILS, run
+from theory.terminal.run import FAILS, run, with_exit_codes
 from theory.terminal.writing import check_table_path, write_table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -219,6 +219,9 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
 def _at_least_one(option: str, value: int) -> None:
     if value < 1:
         raise ValueError(f"--{option} must be at least 1, got {value}")
+
+
+with_exit_codes(app)
 
 
 def main() -> None:

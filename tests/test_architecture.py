@@ -36,7 +36,7 @@ FLOORS = {
         {"tracing", "tasks"},
         {"engines", "scores"},
         {"forecast"},
-        {"search"},
+        {"search", "validation"},
         {"commands"},
         {"command_line"},
         {"__main__"},

@@ -9,7 +9,7 @@ import typer
 
 from theory.terminal.console import say, show, track
 from theory.terminal.options import Json, Version
-from theory.terminal.run import FAILS
+from theory.terminal.run import FAILS, with_exit_codes
 
 app = typer.Typer(help="Machine-checked bounds on softmax drift.", add_completion=False)
 
@@ -73,3 +73,6 @@ def export(
     with atomic_path(latex) as path:
         path.write_text(document(catalogue), encoding="utf-8")
     say(f"{len(catalogue)} theorems written to {latex}")
+
+
+with_exit_codes(app)

@@ -80,6 +80,7 @@ def forecast(
     named = overrides(parts)
     from real.commands import forecast_output
     from real.engines.mixed import Plan
+    from real.forecast.report import TextReport
     from real.forecast.text_drift import default_prompts, reference
     from real.forecast.text_drift import forecast as forecasts
     from real.models.load import load
@@ -102,9 +103,9 @@ def forecast(
     if json_file:
         forecast_output.write_json(json_file, lm, found)
     if csv_file:
-        forecast_output.write_csv(csv_file, found)
+        forecast_output.write_csv(csv_file, TextReport(lm.name, tuple(found)))
     if plot:
-        forecast_output.draw(plot, lm, found)
+        forecast_output.draw(plot, TextReport(lm.name, tuple(found)))
 
 
 def _forecast_records(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from real.forecast.first_divergence import first_divergence_table
+from real.forecast.noise import NoiseFloor
+from real.forecast.report import TextReport
 from real.forecast.text_drift import Forecast, HalfLife, Interval
 from real.forecast.verdict import Verdict, verdicts
 from real.models.load import LanguageModel
@@ -23,7 +24,6 @@ from theory.terminal.console import styled
 from theory.terminal.tables import plain_table
 
 COLOUR = {Outcome.SAFE: "green", Outcome.UNDECIDED: "yellow", Outcome.FAILS: "red"}
-CURVES = ("sequence_tv", "survival", "shared_noise")
 
 
 def show(lm: LanguageModel, found: Sequence[Forecast]) -> None:
@@ -48,7 +48,18 @@ def show(lm: LanguageModel, found: Sequence[Forecast]) -> None:
             _interval(result.acceptance, 3, "\n"),
             _greedy(result),
         )
-    console.show(table, numbers, _divergences(found))
+    floor = [_noise(first.noise, lm)] if first.noise else []
+    console.show(table, numbers, *floor, _divergences(found))
+
+
+def _noise(noise: NoiseFloor, lm: LanguageModel) -> str:
+    return (
+        f"noise floor of {str(lm.model.dtype)[6:]}: the same weights, evaluated in two ways, differ by "
+        f"{noise.kl_per_token:.4f} nats per token, a total variation of "
+        f"{float(noise.sequence_tv[-1]):.2f} of all "
+        f"tokens, and {noise.options:.0%} of the options chosen; limits are wider by it, and no "
+        "verdict is given below"
+    )
 
 
 def _divergences(found: Sequence[Forecast]) -> Table:
@@ -113,42 +124,12 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Outcome) else torch.as_tensor(value).tolist()
 
 
-def write_csv(path: Path, found: Sequence[Forecast]) -> None:
+def write_csv(path: Path, report: TextReport) -> None:
     """Write one row per spec and number of tokens."""
-    with atomic_path(path) as partial, partial.open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(
-            ["spec", "tokens", *(f"{c}{end}" for c in CURVES for end in ("", "_lower", "_upper")), "kl"]
-        )
-        for result in found:
-            for n in range(result.horizon):
-                bands = [getattr(result, curve) for curve in CURVES]
-                values = [float(part[n]) for b in bands for part in (b.mean, b.lower, b.upper)]
-                writer.writerow([result.spec, n + 1, *values, float(result.kl[n])])
+    writing.write_table(report.curves(), path)
 
 
-def draw(path: Path, lm: LanguageModel, found: Sequence[Forecast]) -> None:
+def draw(path: Path, report: TextReport) -> None:
     """Draw sequence TV and survival of exact agreement against the number of tokens, with their bands."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(
-        1, len(CURVES), figsize=(12, 3.5), sharex=True, sharey=True, layout="constrained"
-    )
-    titles = {
-        "sequence_tv": "total variation of n tokens",
-        "survival": "n tokens identical (best coupling)",
-        "shared_noise": "n tokens identical (shared noise)",
-    }
-    for axis, curve in zip(axes, CURVES, strict=True):
-        for result in found:
-            band, n = getattr(result, curve), range(1, result.horizon + 1)
-            (line,) = axis.plot(n, band.mean, label=result.spec)
-            axis.fill_between(n, band.lower, band.upper, color=line.get_color(), alpha=0.12)
-        axis.set(title=titles[curve], xlabel="tokens n", ylim=(0, 1))
-    axes[0].legend(title=lm.name)
     with atomic_path(path) as partial:
-        figure.savefig(partial)
-    pyplot.close(figure)
+        report.plot().savefig(partial)

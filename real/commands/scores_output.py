@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ from rich.text import Text
 
 from real.models.load import LanguageModel
 from real.scores.forecast import Rule
-from real.scores.report import ScoreReport, in_words
+from real.scores.report import ScoreReport, ScoreVerdict, in_words
 from real.scores.routes import Decoding
 from real.scores.verdict import Outcome, Verdict
+from theory.outside import visible
 from theory.sequences.betting import lower_limit
 from theory.sequences.verdicts import prompts_needed, rows_needed
 from theory.terminal import console, writing
+from theory.terminal.tables import plain_table
 
 COLOUR = {Outcome.SAFE: "green", Outcome.UNDECIDED: "yellow", Outcome.FAILS: "red"}
 _COUNTS = (16, 32, 48, 64, 100, 200, 400, 1000)
@@ -26,20 +30,15 @@ _COUNTS = (16, 32, 48, 64, 100, 200, 400, 1000)
 def show(lm: LanguageModel, report: ScoreReport, decoding: Decoding) -> None:
     """Print the verdicts on stdout."""
     title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): how much of the score is lost?"
-    table = Table("task", "spec", "decoding", "prompts", "score", title=title, caption=_caption(report))
-    table.add_column("these prompts")
-    table.add_column("prompts like these")
-    for one in report.verdicts:
-        table.add_row(
-            one.task,
-            one.spec,
-            one.decoding,
-            str(one.prompts),
-            f"{one.before.mean:.3f} → {one.after.mean:.3f}",
-            _cell(one.these),
-            _cell(one.like),
+    parts: list[Any] = [Text(visible(title), "bold")]
+    for _, verdicts in groupby(report.verdicts, lambda one: (one.task, one.prompts)):
+        parts.append(_table(list(verdicts)))
+    parts.append(_caption(report))
+    if small := sorted({one.task for one in report.verdicts if one.before.mean < report.epsilon}):
+        parts.append(
+            f"The dense model itself scores less than {report.epsilon:g} on {', '.join(small)}: no such loss "
+            "is possible, so safe says nothing there."
         )
-    parts: list[Any] = [table]
     if floor := max(one.noise for one in report.verdicts):
         parts.append(f"noise floor: the same weights, evaluated in two ways, move a score by {floor:.4f}")
     if any(one.explanation for one in report.verdicts):
@@ -50,10 +49,24 @@ def show(lm: LanguageModel, report: ScoreReport, decoding: Decoding) -> None:
     console.show(*parts)
 
 
+def _table(verdicts: Sequence[ScoreVerdict]) -> Table:
+    """One task's verdicts, a line for each variant and way of decoding."""
+    first = verdicts[0]
+    table = plain_table(
+        "spec", "decoding", "score", "these prompts", "prompts like these",
+        title=f"{first.task}, {first.prompts} questions", whole=3,
+    )  # fmt: skip
+    for one in verdicts:
+        score = f"{one.before.mean:.3f} → {one.after.mean:.3f}"
+        table.add_row(one.spec, one.decoding, score, _cell(one.these), _cell(one.like))
+    return table
+
+
 def _explanations(report: ScoreReport) -> Table:
-    table = Table("task", "spec", title="sampled texts: only lost right mass can lower a score")
-    for header in ("lost right", "lost wrong", "gained right", "effective prompts", "estimate of the loss"):
-        table.add_column(header)
+    table = plain_table(
+        "task", "spec", "lost right", "lost wrong", "gained right", "effective prompts", "estimate",
+        title="sampled texts: only lost right mass can lower a score", whole=2,
+    )  # fmt: skip
     for one in report.verdicts:
         if (found := one.explanation) is not None:
             masses = (f"{value:.3f}" for value in (found.lost_right, found.lost_wrong, found.gained_right))
@@ -64,9 +77,8 @@ def _explanations(report: ScoreReport) -> Table:
 
 def show_plan(rule: Rule, counts: list[int]) -> None:
     """Print the price of prompts: what can be certified of a variant that changes nothing."""
-    table = Table(title=f"if nothing moves, {1 - rule.alpha:.0%} certain of prompts like these")
-    table.add_column("prompts", justify="right")
-    table.add_column("loss certified at most", justify="right")
+    title = f"if nothing moves, {1 - rule.alpha:.0%} certain of prompts like these"
+    table = plain_table("prompts", "loss certified at most", title=title)
     for count in sorted({*counts, *_COUNTS}):
         least = 1 - float(lower_limit(torch.ones(count, 1), rule.alpha))
         table.add_row(str(count), f"{least:.3f}")
@@ -94,7 +106,8 @@ def write_json(path: Path, lm: LanguageModel, report: ScoreReport, decoding: Dec
 
 
 def _cell(verdict: Verdict) -> Text:
-    word, rest = in_words(verdict).split(",", 1)
+    """Outcome and loss, the limits on a line of their own."""
+    word, rest = in_words(verdict).replace(" (", "\n(").split(",", 1)
     return Text.assemble((word, COLOUR[verdict.outcome]), f",{rest}")
 
 

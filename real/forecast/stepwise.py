@@ -55,9 +55,10 @@ class DensePass:
 class StepScores:
     """Per-step comparison along the dense text, float64 ``(N, n)``; zero after the end of a row.
 
-    log_ratio: log q_t(x_t) - log p_t(x_t). tv, kl: TV(p_t, q_t) and KL(p_t||q_t) in nats over the whole
-    vocabulary. shared: log of the probability that the variant draws x_t as well, given that the dense model
-    drew it, when both use the same Gumbel noise: -log Σ_j max(p_j, q_j p(x_t)/q(x_t)) (G11). entropy: of p_t
+    log_ratio: log q_t(x_t) - log p_t(x_t), p_t as the text was drawn. tv, kl: TV(p_t, q_t) and KL(p_t||q_t)
+    in nats over the whole vocabulary. shared: log of the probability that the variant draws x_t as well,
+    given that the dense model drew it, when both use the same Gumbel noise:
+    -log Σ_j max(p_j, q_j p(x_t)/q(x_t)) (G11). entropy: of p_t
     in nats. agree: bool, same most probable token. live: bool, the row has a token here (its end-of-sequence
     token included). All at the samples' temperature (greedy text: at 1).
     """
@@ -111,7 +112,22 @@ def score_variant(lm: LanguageModel, dense: DensePass, other: LanguageModel) -> 
     live = torch.zeros(shape, dtype=torch.bool)
     live[dense.row, dense.step] = True
     log_ratio, tv, kl, shared, entropy, agree = table
+    if (noise := evaluation_noise(dense)) is not None:
+        log_ratio = log_ratio + noise
     return StepScores(log_ratio, tv, kl, shared, entropy, agree.bool() | ~live, live)
+
+
+def evaluation_noise(dense: DensePass) -> Tensor | None:
+    """Log-ratio of the dense pass to the evaluation that drew its texts: same weights, float64 ``(N, n)``.
+
+    None where the samples kept no log-probabilities, because there is next to no noise.
+    """
+    drawn = dense.samples.log_prob
+    if drawn is None:
+        return None
+    table = torch.zeros_like(drawn)
+    table[dense.row, dense.step] = dense.log_prob.double()
+    return table - drawn
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
+from real.forecast.noise import NoiseFloor, noise_floor
 from real.forecast.stepwise import (
     DensePass,
     GreedyPrefix,
@@ -68,6 +69,7 @@ class Forecast:
     unbounded: none is valid without assumptions).
     acceptance: probability that a token drafted by the variant is accepted in speculative decoding.
     identical_tokens: expected identical prefix within the horizon; a text that ends has no tokens after it.
+    noise: in half precision, what the same weights differ by between two evaluations (K10); else None.
     greedy: identical greedy tokens of each prompt, exact and certified.
     options_changed: share of option decisions that change; options_lost: loss of their accuracy.
     retrieval_change: mean |change of nDCG@10|; retrieval_lost: its loss.
@@ -95,6 +97,7 @@ class Forecast:
     retrieval_lost: Interval
     retrieval_certified: float
     seconds: float
+    noise: NoiseFloor | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ class DenseReference:
     options: tuple[OptionItem, ...]
     decisions: Tensor
     retrieval: RetrievalProbe
+    noise: NoiseFloor | None = None
 
 
 def default_prompts(count: int = 40) -> list[str]:
@@ -127,12 +131,17 @@ def reference(
         raise ValueError(f"temperature must be positive to forecast samples, got {temperature}")
     encode_prompts(lm, texts, tokens)
     items = tuple(option_items(lm, probes=True))
+    sampled, chosen = (
+        dense_pass(lm, sample(lm, texts, tokens, samples, temperature, seed)),
+        decisions(lm, items),
+    )
     return DenseReference(
-        sampled=dense_pass(lm, sample(lm, texts, tokens, samples, temperature, seed)),
+        sampled=sampled,
         greedy=dense_pass(lm, sample(lm, texts, tokens, 1, 0.0, seed)),
         options=items,
-        decisions=decisions(lm, items),
+        decisions=chosen,
         retrieval=retrieval_probe(lm),
+        noise=noise_floor(lm, sampled, items, chosen),
     )
 
 
@@ -207,6 +216,7 @@ def summarise(
         retrieval_lost=_interval(signed_band(moved.unsqueeze(1), level)),
         retrieval_certified=float(first_certain(dense.retrieval, observed.retrieval).double().mean()),
         seconds=seconds,
+        noise=dense.noise,
     )
 
 

@@ -39,32 +39,52 @@ class Verdict:
 def verdicts(forecast: Forecast) -> tuple[Verdict, ...]:
     """The four verdicts on one variant: multiple choice, retrieval, short answer, long generation."""
     n = min(SHORT_ANSWER, forecast.horizon)
-    prompts, level = forecast.prompts, forecast.level
+    level, noise = forecast.level, forecast.noise
     return (
-        _of_score("multiple choice", forecast.options_lost, "loss of accuracy", level),
+        _of_score(
+            "multiple choice",
+            forecast.options_lost,
+            "loss of accuracy",
+            level,
+            noise.options if noise else 0.0,
+        ),
         _of_score("retrieval", forecast.retrieval_lost, "loss of nDCG@10", level),
-        of_ceiling("short answer", _at(forecast.sequence_tv, n), n, prompts, level),
-        of_ceiling(
-            "long generation", _at(forecast.sequence_tv, forecast.horizon), forecast.horizon, prompts, level
+        *(
+            of_ceiling(
+                kind,
+                _at(forecast.sequence_tv, tokens),
+                tokens,
+                forecast.prompts,
+                level,
+                float(noise.sequence_tv[tokens - 1]) if noise else 0.0,
+            )
+            for kind, tokens in (("short answer", n), ("long generation", forecast.horizon))
         ),
     )
 
 
-def of_ceiling(kind: str, ceiling: Interval, tokens: int, prompts: int, level: float) -> Verdict:
-    """The verdict that the total variation of texts allows: safe, or undecided."""
+def of_ceiling(
+    kind: str, ceiling: Interval, tokens: int, prompts: int, level: float, noise: float = 0.0
+) -> Verdict:
+    """The verdict that the total variation of texts allows: safe, or undecided.
+
+    ``noise``: what two evaluations of the same weights differ by (K10); the limit is wider by it, and nothing
+    is said of a drift that is no larger.
+    """
     meaning, sure = f"total variation of {tokens} tokens", (1 + level) / 2
-    if ceiling.upper <= SAFE:
+    drowned = 0 < noise >= ceiling.mean
+    if ceiling.upper + noise <= SAFE and not drowned:
         return Verdict(kind, Outcome.SAFE, ceiling, meaning, sure)
     least = rows_needed(torch.ones(1), 1 - SAFE, 1 - sure) or 0
     missing = least - prompts if least > prompts else None
     return Verdict(kind, Outcome.UNDECIDED, ceiling, meaning, sure, missing)
 
 
-def _of_score(kind: str, loss: Interval, meaning: str, level: float) -> Verdict:
+def _of_score(kind: str, loss: Interval, meaning: str, level: float, noise: float = 0.0) -> Verdict:
     outcome = Outcome.UNDECIDED
-    if loss.upper <= SAFE:
+    if loss.upper + noise <= SAFE:
         outcome = Outcome.SAFE
-    elif loss.lower >= SAFE:
+    elif loss.lower - noise >= SAFE:
         outcome = Outcome.FAILS
     return Verdict(kind, outcome, loss, meaning, (1 + level) / 2)
 

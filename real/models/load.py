@@ -132,6 +132,32 @@ def load(
     return lm
 
 
+def from_memory(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    name: str = "model in memory",
+    overrides: Overrides = NO_OVERRIDES,
+) -> LanguageModel:
+    """A model that is loaded already, set to evaluation mode and checked as :func:`load` checks.
+
+    Raises
+    ------
+    AnatomyError, ModelUnavailableError
+        As :func:`load`.
+
+    Example
+    -------
+    >>> lm = from_memory(model, tokenizer)  # doctest: +SKIP
+    >>> real.forecast_scores(lm, ["int8"], ["sciq"])  # doctest: +SKIP
+    """
+    model.train(False)
+    checks, found = guarded(model, tokenizer, name)
+    facts = {"name": name, "source": "memory", "dtype": str(model.dtype)[6:]}
+    lm = LanguageModel(model, tokenizer, name, facts | found, examine(model, overrides))
+    vars(lm)["checks"] = checks  # known already
+    return lm
+
+
 def load_encoder(name: str = "minilm-l6", device: str = "cpu", dtype: str = "float32") -> LanguageModel:
     """Load a text encoder for retrieval: ``minilm-l6``, a hub id or a local folder; see :func:`load`."""
     model, tokenizer, facts = _read(AutoModel, name, device, dtype, kind="encoder", names=ENCODERS)

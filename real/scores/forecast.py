@@ -9,8 +9,9 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from real.models.load import LanguageModel, load
+from real.models.load import LanguageModel, from_memory, load
 from real.pruning.calibration import Calibration
 from real.pruning.variants import variant
 from real.scores.report import Many, ScoreReport, ScoreVerdict
@@ -53,7 +54,7 @@ class Rule:
 
 
 def forecast_scores(
-    model: str | LanguageModel,
+    model: str | LanguageModel | tuple[PreTrainedModel, PreTrainedTokenizerBase],
     specs: Sequence[str],
     tasks: Sequence[str | Path | TaskSource],
     *,
@@ -71,7 +72,8 @@ def forecast_scores(
     Parameters
     ----------
     model:
-        A name or folder that :func:`real.load` takes, or a model that is loaded already.
+        A name or folder that :func:`real.load` takes, a model that is loaded already, or a transformers model
+        with its tokenizer.
     specs:
         Pruning specs or other checkpoints.
     tasks:
@@ -99,6 +101,8 @@ def forecast_scores(
     """
     if not specs or not tasks:
         raise ValueError("name at least one variant and at least one task")
+    if isinstance(model, tuple):
+        model = from_memory(*model)
     lm = load(model) if isinstance(model, str) else model
     sources = [_drawn(read_source(task, lm, limit, allow_code=allow_code), limit, seed) for task in tasks]
     for remark in (remark for source in sources for remark in source.remarks):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 import torch
@@ -12,9 +13,13 @@ from real.scores.routes import Decoding
 from real.scores.verdict import Explanation, Interval, Outcome, Verdict
 from theory.sequences.verdicts import e_bh, fixed_sequence
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 Many = Literal["e-bh", "ladder", "each"]
 About = Literal["these", "like"]
 _SHOWN = 2  # decimals
+_EXACT = 1e-9  # narrower limits are one number
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,25 @@ class ScoreReport:
             for one in self.verdicts
         )
 
+    def plot(self) -> Figure:
+        """Draw the loss of every verdict on prompts like these, with its limits, beside epsilon."""
+        from matplotlib.figure import Figure as Canvas
+
+        colours = {Outcome.SAFE: "#009E73", Outcome.UNDECIDED: "#E69F00", Outcome.FAILS: "#D55E00"}
+        canvas = Canvas(figsize=(6, 1 + 0.25 * len(self.verdicts)), layout="constrained")
+        axis = canvas.subplots()
+        for place, one in enumerate(self.verdicts):
+            loss, colour = one.like.loss, colours[one.like.outcome]
+            axis.plot([loss.lower, loss.upper], [place, place], color=colour)
+            axis.plot(loss.mean, place, "o", color=colour)
+        axis.axvline(self.epsilon, color="black", ls=":")
+        axis.set_yticks(
+            range(len(self.verdicts)), [f"{one.task}, {one.spec}, {one.decoding}" for one in self.verdicts]
+        )
+        axis.invert_yaxis()
+        axis.set(title=f"{self.model}: prompts like these", xlabel="loss of the score")
+        return canvas
+
     def __repr__(self) -> str:
         counts = {outcome: 0 for outcome in Outcome}
         for one in self.verdicts:
@@ -135,16 +159,19 @@ class ScoreReport:
         return f"<ScoreReport of {self.model}: {words} (loss {self.epsilon:g}, prompts like these)>"
 
     def _repr_html_(self) -> str:
-        caption = f"{self.model}: how much of the score is lost (safe: at most {self.epsilon:g})"
-        styled: str = self.table().style.hide(axis="index").set_caption(caption).to_html()
+        caption = f"{html.escape(self.model)}: how much of the score is lost (safe: at most {self.epsilon:g})"
+        styled: str = (
+            self.table().style.hide(axis="index").format(escape="html").set_caption(caption).to_html()
+        )
         return styled
 
 
 def in_words(verdict: Verdict) -> str:
     """For example ``undecided, loss 0.08 (0.03 to 0.14): about 60 more prompts``."""
     loss = verdict.loss
-    numbers = " ".join((f"{loss.mean:.{_SHOWN}f}", f"({loss.lower:.{_SHOWN}f} to {loss.upper:.{_SHOWN}f})"))
-    text = f"{verdict.outcome.value}, loss {numbers}"
+    mean, lower, upper = (f"{value:z.{_SHOWN}f}" for value in (loss.mean, loss.lower, loss.upper))
+    limits = f" ({lower} to {upper})" if lower != upper and loss.upper - loss.lower > _EXACT else ""
+    text = f"{verdict.outcome.value}, loss {mean}{limits}"
     if verdict.outcome is Outcome.UNDECIDED and verdict.more:
         text += f": about {verdict.more} more prompts"
     return text

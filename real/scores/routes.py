@@ -16,6 +16,7 @@ from real.scores.sampled import Scored, read_with, scored
 from real.scores.tree import Tree, trees
 from real.scores.verdict import ALPHA, Evidence, between, sampled
 from real.tasks.source import Scorer, TaskSource
+from real.text.sample import HALF
 from theory.sequences.scores import ScoredTexts
 
 _NOISE_QUESTIONS = 32
@@ -130,7 +131,7 @@ def noise_floor(one: Route, lm: LanguageModel) -> dict[Decoding, float]:
     Each of the first questions is read alone: other batches, other shapes, the same weights. In float32 and
     better nothing moves that counts, and nothing is read.
     """
-    if lm.model.dtype not in (torch.bfloat16, torch.float16):
+    if lm.model.dtype not in HALF:
         return {}
     count = min(len(one.source.questions), _NOISE_QUESTIONS)
     again = one.evidence([one.read(lm, index, index + 1) for index in range(count)])

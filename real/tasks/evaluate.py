@@ -272,14 +272,15 @@ def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.Dat
                 "wrong_to_right": int((change > 0).sum()),
                 "mcnemar": _mcnemar(change),
                 "agreement": (group.prediction.to_numpy() == before.prediction.to_numpy()).mean(),
-                "chance": _chance(str(name)),
+                "chance": chance(str(name)),
                 "choice_only": _choice_only(items, str(name)),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _chance(name: str) -> float | None:
+def chance(name: str) -> float | None:
+    """Score of guessing, where it is known."""
     if name in TASKS:
         return task(name).chance
     public = PUBLIC.get(name.partition(":")[0])

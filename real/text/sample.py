@@ -8,7 +8,7 @@ run the same race: their samples are coupled by shared Gumbel noise (theorem G11
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -23,6 +23,9 @@ from real.text.prompting import encode_prompts
 from real.text.seeds import row_generator
 from theory.terminal.console import track
 
+HALF = (torch.bfloat16, torch.float16)
+"""Types in which two evaluations of the same weights differ by what mild compressions change."""
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -31,6 +34,8 @@ class Samples:
     tokens: int64 ``(N, L)`` prompt then continuation (with its end-of-sequence token) then padding.
     prompt_lengths, lengths: ``(N,)`` tokens before the continuation, and in all without padding.
     prompt: ``(N,)`` index of the prompt; rows of one prompt are one statistical cluster.
+    log_prob: float64 ``(N, n)`` of the drawn tokens in the evaluation that drew them, zero after a row's end;
+    kept in half precision, where another evaluation of the same weights is another function (K10).
     """
 
     tokens: Tensor
@@ -39,6 +44,7 @@ class Samples:
     prompt: Tensor
     temperature: float
     seed: int
+    log_prob: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -54,14 +60,23 @@ class Samples:
 
 
 class GumbelRace(LogitsProcessor):
-    """Scores become logits / T + Gumbel noise, so that the argmax is a sample."""
+    """Scores become logits / T + Gumbel noise, so that the argmax is a sample.
 
-    def __init__(self, temperature: float, generators: Sequence[torch.Generator]) -> None:
+    drawn: with ``keep``, the log-probability of that sample at every step, float64 ``(B,)`` each.
+    """
+
+    def __init__(self, temperature: float, generators: Sequence[torch.Generator], keep: bool = False) -> None:
         self.temperature = temperature
         self.generators = generators
+        self.keep = keep
+        self.drawn: list[Tensor] = []
 
     def __call__(self, input_ids: LongTensor, scores: Tensor) -> Tensor:
-        return scores.float() / self.temperature + gumbel_noise(scores, self.generators)
+        noisy = scores.float() / self.temperature + gumbel_noise(scores, self.generators)
+        if self.keep:
+            laws = torch.log_softmax(scores.double() / self.temperature, -1)
+            self.drawn.append(laws.gather(-1, noisy.argmax(-1, keepdim=True)).squeeze(-1).cpu())
+        return noisy
 
 
 def row_generators(seed: int, rows: Sequence[int]) -> list[torch.Generator]:
@@ -117,11 +132,20 @@ def sample(
     rows = [(index, ids) for index, ids in enumerate(encoded) for _ in range(samples)]
     batches = length_batches(lm, [len(ids) for _, ids in rows], batch_size)
     continuations: dict[int, list[int]] = {}
+    log_prob = torch.zeros(len(rows), new_tokens, dtype=torch.float64)
+    keep = lm.model.dtype in HALF and temperature > 0
     for batch in track(batches, "sampling"):
-        race = [GumbelRace(temperature, row_generators(seed, batch))] if temperature > 0 else []
+        race = [GumbelRace(temperature, row_generators(seed, batch), keep)] if temperature > 0 else []
         drawn = generate(lm, [rows[row][1] for row in batch], new_tokens, race)
         continuations.update(zip(batch, drawn, strict=True))
-    return pack(lm, rows, [continuations[row] for row in range(len(rows))], temperature, seed)
+        if keep:
+            steps = torch.stack(race[0].drawn, 1)
+            log_prob[batch, : steps.shape[1]] = steps
+    found = pack(lm, rows, [continuations[row] for row in range(len(rows))], temperature, seed)
+    if not keep:
+        return found
+    live = torch.arange(found.horizon) < (found.lengths - found.prompt_lengths).unsqueeze(1)
+    return replace(found, log_prob=log_prob[:, : found.horizon] * live)
 
 
 def length_batches(lm: LanguageModel, lengths: Sequence[int], batch_size: int) -> list[list[int]]:

@@ -12,85 +12,170 @@ from playwright.sync_api import Page
 
 from paper_figs.context import Context
 from paper_figs.figure import Figure
-from paper_figs.gallery import validation
+from paper_figs.gallery import decision_power, score_split, validation
 from paper_figs.measured import shipped
 from paper_figs.output import findings
 from paper_figs.report import build, write_report
 from paper_figs.runner import make
 from paper_figs.style import paper_style
 
-AGREES = ["holds", "holds", "as proved", "holds"]
+AGREES = ["as proved", "holds", "holds", "holds", "as proved"]
+WAYS = ("kl per token", "read off, greedy", "read off, sampled")
 
 
-def record(spec: str, kl: float, change: float) -> dict[str, Any]:
-    """One pruned model: one task of either kind, identical text at one length."""
-    ceiling = {
-        "n": 10,
-        "change": change,
-        "sampled_change": change,
-        "ceiling_upper": 0.4,
-    }
+def text_record(spec: str) -> dict[str, Any]:
+    """One pruned model: identical text at one length."""
     length = {f"{who}_{side}": 0.5 for who in ("forecast", "measured") for side in ("mean", "lower", "upper")}
     return {
         "spec": spec,
-        "kl_per_token": {"mean": kl, "lower": kl, "upper": kl},
-        "generation_loss": kl / 4,
-        "choice_loss": 0.0,
         "greedy": {"exact": 1.0},
-        "tasks": [
-            ceiling | {"task": "choice", "kind": "choice"},
-            ceiling | {"task": "generation", "kind": "generation", "greedy_ceiling": 0.5},
-        ],
         "survival": [length | {"n": 1}],
         "shared_noise": [length | {"n": 1}],
     }
 
 
+def entry(task: str, decoding: str, loss: float) -> dict[str, Any]:
+    """One task of one pruned model, forecast as it came out."""
+    power = {"prompts": 40, "right": 0.9, "wrong": 0.0}
+    never = {"prompts": None, "right": 0.1, "wrong": 0.0}
+    found: dict[str, Any] = {
+        "task": task,
+        "decoding": decoding,
+        "kind": "written",
+        "signal": True,
+        "questions": 200,
+        "loss": loss,
+        "truth": "safe" if loss <= 0.1 else "fails",
+        "forecast": {"mean": loss, "lower": loss - 0.1, "upper": loss + 0.1},
+        "measured": loss,
+        "covered": True,
+        "power": {"read off": power},
+    }
+    if decoding == "greedy":
+        return found | {"answered": 50, "undecided": 1, "agree": 49}
+    split = {"lost_right": max(loss, 0) + 0.01, "lost_wrong": 0.4, "gained_right": 0.01}
+    return found | {"split": split, "power": {"read off": power, "ceiling": never, "counting": never}}
+
+
+def score_record(number: int) -> dict[str, Any]:
+    tasks = [
+        entry(task, decoding, 0.004 * number)
+        for task in ("units", "negation", "agreement")
+        for decoding in ("greedy", "sampled")
+    ]
+    return {"spec": f"attn:{number}", "kl_per_token": 0.02 * number, "tasks": tasks}
+
+
 @pytest.fixture
 def documents(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    specs = [record(f"attn:{k}", 0.02 * k, 0.1 if k % 2 else -0.3) for k in range(1, 61)]
-    one = {"model": {"name": "toy"}, "prompts": {"measured": 4}, "specs": specs}
-    monkeypatch.setattr(shipped, "_documents", lambda package, start: {"validation_toy.json": one})
-    return one
+    texts = [text_record(f"attn:{number}") for number in range(1, 61)]
+    scores = [score_record(number) for number in range(1, 61)]
+    ranks = {
+        task: dict(zip(WAYS, values, strict=True))
+        for task, *values in (
+            ("units", 0.2, 0.8, 0.9),
+            ("negation", 0.1, 0.6, 0.7),
+            ("agreement", 0.3, 0.9, 0.9),
+        )
+    }
+    model = {"name": "toy"}
+    found = {
+        "texts": {"model": model, "prompts": {"measured": 4}, "specs": texts},
+        "scores": {"model": model, "rank_correlation": {"tasks": ranks}, "specs": scores},
+    }
+    kinds = {"validation_": "texts", "scores_": "scores"}
+    monkeypatch.setattr(shipped, "_documents", lambda package, start: {"toy.json": found[kinds[start]]})
+    return found
 
 
-def verdicts(context: Context) -> list[str]:
-    frame = validation.compute(context, "")
-    return [finding["verdict"] for finding in findings(validation.FIGURE, frame)]
-
-
-def test_all_claims_hold_where_forecast_and_outcome_agree(
-    context: Context, documents: dict[str, Any]
-) -> None:
-    frame = validation.compute(context, "")
-    with paper_style():
-        validation.draw(frame).savefig(io.BytesIO(), format="png", dpi=40)
-    assert "toy (60 specs, 4 prompts)" in validation.caption(frame, context.setup)
-    assert verdicts(context) == AGREES
+def verdicts(context: Context, figure: Any) -> list[str]:
+    frame = figure.FIGURE.compute(context)
+    return [finding["verdict"] for finding in findings(figure.FIGURE, frame)]
 
 
 @pytest.mark.parametrize(
-    ("claim", "spoil"),
+    ("figure", "agrees"),
+    [(validation, AGREES), (decision_power, ["holds", "holds"]), (score_split, ["holds", "holds"])],
+)
+def test_all_claims_hold_where_forecast_and_outcome_agree(
+    figure: Any, agrees: list[str], context: Context, documents: dict[str, Any]
+) -> None:
+    frame = figure.FIGURE.compute(context)
+    with paper_style():
+        figure.draw(frame).savefig(io.BytesIO(), format="png", dpi=40)
+    assert "toy" in figure.caption(frame, context.setup)
+    assert figure.FIGURE.takeaway(frame)
+    assert verdicts(context, figure) == agrees
+
+
+def test_texts_alone_are_drawn_alone(context: Context, documents: dict[str, Any]) -> None:
+    documents["scores"]["specs"], documents["scores"]["rank_correlation"] = [], {"tasks": {}}
+    frame = validation.FIGURE.compute(context)
+    with paper_style():
+        canvas = validation.draw(frame)
+    assert len(canvas.axes) == 1
+    assert "real validate," not in validation.caption(frame, context.setup)
+    assert verdicts(context, validation)[:3] == ["not tested"] * 3
+    assert "as long as forecast" in validation._takeaway(frame)
+
+
+def _each_score(documents: dict[str, Any], **values: Any) -> None:
+    for record in documents["scores"]["specs"]:
+        for one in record["tasks"]:
+            one.update({name: value for name, value in values.items() if name in one})
+
+
+def _power(read_off: int, wrong: float) -> dict[str, Any]:
+    counts = {"read off": read_off, "ceiling": 32, "counting": 96}
+    return {name: {"prompts": count, "right": 1.0, "wrong": wrong} for name, count in counts.items()}
+
+
+def _one_order(documents: dict[str, Any]) -> None:
+    for one in documents["scores"]["rank_correlation"]["tasks"].values():
+        one[WAYS[0]] = 1.0
+
+
+def _part_early(documents: dict[str, Any]) -> None:
+    for one in documents["texts"]["specs"]:
+        one["survival"][0].update(measured_lower=0.6, measured_upper=0.7)
+
+
+def _never_exact(documents: dict[str, Any]) -> None:
+    for one in documents["texts"]["specs"]:
+        one["greedy"]["exact"] = 0.0
+
+
+SPLIT = {"lost_right": 0.5, "lost_wrong": 0.1, "gained_right": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("figure", "claim", "spoil"),
     [
-        (0, lambda one: [task.update(change=0.6) for task in one["tasks"]]),
-        (0, lambda one: [task.update(sampled_change=-0.5) for task in one["tasks"]]),
-        (1, lambda one: one["survival"][0].update(measured_lower=0.6, measured_upper=0.7)),
-        (2, lambda one: one["greedy"].update(exact=0.0)),
-        (3, lambda one: one.update(generation_loss=0.9 if one["spec"] == "attn:1" else 0.0)),
+        (validation, 0, lambda found: _each_score(found, agree=40)),
+        (validation, 1, lambda found: _each_score(found, covered=False)),
+        (validation, 2, _one_order),
+        (validation, 3, _part_early),
+        (validation, 4, _never_exact),
+        (decision_power, 0, lambda found: _each_score(found, power=_power(64, 0.0))),
+        (decision_power, 1, lambda found: _each_score(found, power=_power(24, 0.5))),
+        (score_split, 0, lambda found: _each_score(found, loss=0.9)),
+        (score_split, 1, lambda found: _each_score(found, split=SPLIT)),
     ],
 )
 def test_an_outcome_against_the_forecast_is_said(
-    claim: int, spoil: Any, context: Context, documents: dict[str, Any]
+    figure: Any, claim: int, spoil: Any, context: Context, documents: dict[str, Any]
 ) -> None:
-    for one in documents["specs"]:
-        spoil(one)
-    assert verdicts(context)[claim] != AGREES[claim]
+    before = verdicts(context, figure)
+    spoil(documents)
+    assert verdicts(context, figure)[claim] != before[claim]
 
 
 def test_other_data_make_the_figure_anew(documents: dict[str, Any]) -> None:
-    before = shipped.validations_digest()
-    documents["specs"][0]["greedy"]["exact"] = 0.5
-    assert shipped.validations_digest() != before
+    before = shipped.validations_digest(), shipped.scores_digest()
+    documents["texts"]["specs"][0]["greedy"]["exact"] = 0.5
+    documents["scores"]["specs"][0]["kl_per_token"] = 0.5
+    after = shipped.validations_digest(), shipped.scores_digest()
+    assert all(new != old for new, old in zip(after, before, strict=True))
 
 
 def test_report_lists_what_sweep_and_attack_found(

@@ -19,7 +19,8 @@ def best_interval(statistics: Drift | Mapping[str, Any], quantity: str = "cosdis
         A ``Drift``: bounds evaluated in float64, subject to rounding. An ``Enclosure``, or any mapping from a
         statistic's name to (lower, upper): certified bounds, from the statistics that it has.
     quantity
-        A divergence column, such as ``"cosdist_p"`` or ``"kl"``. Bounds by other divergences are not used.
+        A divergence column, such as ``"cosdist_p"`` or ``"kl"``. A bound by another divergence (JS by H^2) is
+        used with the interval that statistics alone give of that one.
 
     Raises
     ------

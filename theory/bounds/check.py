@@ -76,10 +76,10 @@ def check(
 
 
 def claims_on_drift(theorem: Theorem) -> list[tuple[str, Claim]]:
-    """Keys and claims of a theorem that a drift can be checked against; a second claim about one quantity is
-    numbered, as ``"C7.tv.2"``.
+    """Keys and claims of a theorem that a drift can be checked against, proved ones only; a second claim
+    about one quantity is numbered, as ``"C7.tv.2"``.
     """
-    if theorem.status in (Status.FALSE, Status.ASYMPTOTIC):
+    if theorem.status in (Status.FALSE, Status.ASYMPTOTIC, Status.NUMERICAL):
         return []
     seen: Counter[str] = Counter()
     keyed = []

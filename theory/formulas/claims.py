@@ -18,7 +18,12 @@ Side = Literal["lower", "upper"]
 
 @dataclass(frozen=True)
 class Estimate(Formula):
-    """An approximation of a quantity; it is on neither side."""
+    """An approximation of a quantity; it is on neither side.
+
+    Its relative error is of the stated order in the size of the change.
+    """
+
+    order: int = 1
 
 
 @dataclass(frozen=True)
@@ -127,9 +132,9 @@ def at_least(quantity: Expression, expression: Expression, **monotone: Any) -> C
     return Claim(quantity, lower=Bound(expression, "lower", **monotone))
 
 
-def between(lower: Claim, upper: Claim, estimate: Expression | None = None) -> Claim:
-    """Both sides of one quantity, and the estimate that they enclose."""
-    guess = None if estimate is None else Estimate(estimate)
+def between(lower: Claim, upper: Claim, estimate: Expression | None = None, order: int = 1) -> Claim:
+    """Both sides of one quantity, and the estimate that they enclose, with the order of its error."""
+    guess = None if estimate is None else Estimate(estimate, order)
     return Claim(lower.quantity, lower.lower, upper.upper, guess)
 
 

@@ -42,5 +42,8 @@ def upper_mass(mass: Callable[[Any], Any]) -> Callable[[Any], Pair]:
     return build
 
 
+worst_for_kl = upper_mass(lambda R: 1 / R - 1 / mpmath.expm1(R))
+"""The two atoms of largest KL(p||q) at oscillation R (B5)."""
+
 VANISHING = mpf(10) ** -30
 """Mass of the vanishing atom in witnesses that only approach their bound."""

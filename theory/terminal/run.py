@@ -16,6 +16,17 @@ from typing import Any
 from theory.outside import visible
 
 OK, FAILS, BAD_INPUT, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 130
+EXIT_CODES_OF_EVERY_COMMAND = (
+    "Exit codes: 0 done; 1 done, and something that was asked about fails; 2 bad input or a failing file, "
+    "said in one sentence; 3 done, and what was asked is undecided; 130 interrupted, finished results kept."
+)
+
+
+def with_exit_codes(app: Any) -> None:
+    """End the help of every command of a typer application with what its exit codes mean."""
+    app.info.epilog = EXIT_CODES_OF_EVERY_COMMAND
+    for command in app.registered_commands:
+        command.epilog = EXIT_CODES_OF_EVERY_COMMAND
 
 
 def run(app: Callable[[], Any]) -> None:

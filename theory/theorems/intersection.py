@@ -12,10 +12,11 @@ from torch import Tensor
 
 from theory.certify.certificate import certify
 from theory.drift.record import Drift
-from theory.formulas.claims import Claim, Side
+from theory.formulas.claims import Bound, Claim, Side
+from theory.formulas.safe_forms import Expression
 from theory.formulas.symbols import QUANTITIES
 from theory.names import lookup
-from theory.theorems.theorem import Status, Theorem, on_drift
+from theory.theorems.theorem import Status, Theorem, column, on_drift
 
 
 class Winners(NamedTuple):
@@ -36,7 +37,11 @@ class BestInterval(NamedTuple):
 
 
 def intersection(
-    theorems: Iterable[Theorem], statistics: Drift | Mapping[str, Any], quantity: str
+    theorems: Iterable[Theorem],
+    statistics: Drift | Mapping[str, Any],
+    quantity: str,
+    *,
+    through: bool = True,
 ) -> BestInterval:
     """The tightest interval of a quantity that the proved claims of ``theorems`` together give.
 
@@ -46,7 +51,10 @@ def intersection(
         A ``Drift``: bounds evaluated in float64, subject to rounding. An ``Enclosure``, or any mapping from a
         statistic's name to (lower, upper): certified bounds, from the statistics that it has.
     quantity
-        A divergence column, such as ``"cosdist_p"`` or ``"kl"``. Bounds by other divergences are not used.
+        A divergence column, such as ``"cosdist_p"`` or ``"kl"``. A bound by another divergence (JS by H^2) is
+        used with the interval that statistics alone give of that one.
+    through
+        Whether bounds by other divergences are used.
 
     Raises
     ------
@@ -55,9 +63,14 @@ def intersection(
     """
     lookup("quantity", quantity, dict.fromkeys(sorted(QUANTITIES)))
     ends: dict[Side, list[tuple[str, Tensor]]] = {"lower": [], "upper": []}
+    theorems = tuple(theorems)
+    others: dict[str, tuple[Tensor, Tensor]] = {}
     for name, claim in proved_claims(theorems, quantity):
-        for side, values in _ends(claim, statistics).items():
-            ends[side].append((name, values))
+        for bound in claim.bounds:
+            for other in _divergences(bound) - set(others) if through else ():
+                others[other] = intersection(theorems, statistics, other, through=False)[:2]
+            if _divergences(bound) <= set(others) and _known(bound, statistics):
+                ends[bound.side].append((name, _end(claim.quantity, bound, statistics, others)))
     lower, lower_names = _extreme(ends["lower"], "lower")
     upper, upper_names = _extreme(ends["upper"], "upper")
     lower, upper = torch.broadcast_tensors(lower, upper)  # type: ignore[no-untyped-call]
@@ -74,19 +87,31 @@ def proved_claims(theorems: Iterable[Theorem], quantity: str) -> Iterator[tuple[
                 yield theorem.id, claim
 
 
-def _ends(claim: Claim, statistics: Drift | Mapping[str, Any]) -> dict[Side, Tensor]:
-    usable: dict[Side, Any] = {
-        bound.side: bound
-        for bound in claim.bounds
-        if not set(bound.statistics) & QUANTITIES
-        and (not isinstance(statistics, Mapping) or set(bound.statistics) <= set(statistics))
-    }
-    if not isinstance(statistics, Mapping):
-        return {side: on_drift(bound, bound.statistics, statistics) for side, bound in usable.items()}
-    if not usable:
-        return {}
-    certified = certify(Claim(claim.quantity, usable.get("lower"), usable.get("upper")), statistics)
-    return {side: getattr(certified, side) for side in usable}
+def _divergences(bound: Bound) -> set[str]:
+    return set(bound.statistics) & QUANTITIES
+
+
+def _known(bound: Bound, statistics: Drift | Mapping[str, Any]) -> bool:
+    needed = set(bound.statistics) - QUANTITIES
+    return not isinstance(statistics, Mapping) or needed <= set(statistics)
+
+
+def _end(
+    quantity: Expression,
+    bound: Bound,
+    statistics: Drift | Mapping[str, Any],
+    others: Mapping[str, tuple[Tensor, Tensor]],
+) -> Tensor:
+    """The bound at the statistics, other divergences at the ends of their intervals that loosen it."""
+    if isinstance(statistics, Mapping):
+        lower, upper = (bound if bound.side == side else None for side in ("lower", "upper"))
+        one_sided = Claim(quantity, lower, upper)
+        certified: Tensor = getattr(certify(one_sided, {**statistics, **others}), bound.side)
+        return certified
+    columns = {name: column(statistics, name) for name in bound.statistics if name not in QUANTITIES}
+    for name in _divergences(bound):
+        columns[name] = others[name][(name in bound.increasing) == (bound.side == "upper")]
+    return on_drift(bound, bound.statistics, columns)
 
 
 def _extreme(ends: list[tuple[str, Tensor]], side: Side) -> tuple[Tensor, NDArray[np.str_]]:

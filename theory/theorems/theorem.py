@@ -66,6 +66,28 @@ class Witness:
 
 
 @dataclass(frozen=True)
+class Loose:
+    """Why no instance comes close to one side of a claim: it is a bound, and not claimed to be sharp."""
+
+    text: str
+    side: Side = "upper"
+    claim: int = 0
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Why a hypothesis on statistics cannot be wider.
+
+    ``beyond`` returns values of its symbols just outside, and (left, right) where what the statement needs is
+    ``left <= right``: there it fails.
+    """
+
+    text: str
+    beyond: Callable[[], tuple[Mapping[str, Any], Any, Any]] = field(repr=False)
+    claims: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True)
 class Counterexample:
     """Why a folklore statement is false: ``show`` returns (left, right) where ``left <= right`` was
     claimed.
@@ -88,6 +110,8 @@ class Theorem:
     hypotheses: tuple[str, ...] = ("p, q have full support (finite logits)",)
     derivation: tuple[Step, ...] = ()
     witnesses: tuple[Witness, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    loose: tuple[Loose, ...] = ()
     counterexample: Counterexample | None = None
     limit: Step | None = None
     """Second-order limit: the step that ties the bound to the paper's estimates."""
@@ -140,6 +164,10 @@ class Theorem:
         sharpness.
         """
         return any(witness.claim == claim and witness.side == side for witness in self.witnesses)
+
+    def called_loose(self, claim: int, side: Side) -> bool:
+        """Whether that side of that claim says why nothing attains it."""
+        return any(loose.claim == claim and loose.side == side for loose in self.loose)
 
     def bounds(self, drift: Drift | Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
         """Uncertified float64 bounds of the main claim, each of the drift's shape."""

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import mpmath
 from mpmath import mpf
 
-from theory.formulas.claims import Bound, Claim
-from theory.formulas.safe_forms import elementary
-from theory.instances.instance import DIGITS, Instance, adversarial
-from theory.proofs.step import Method, StepFailedError, require
-from theory.theorems.theorem import Status, Theorem, Witness
-
-ATTAINED = mpf(10) ** -6
-"""A witness must come this close to its bound."""
+from theory.formulas.claims import Claim
+from theory.instances.instance import DIGITS
+from theory.proofs.enumerated import Rows
+from theory.proofs.step import Method, StepFailedError
+from theory.theorems.claim_checks import (
+    ATTAINED,
+    Values,
+    check_claim,
+    check_estimate,
+    check_monotone,
+    columns_of,
+    exact_bound,
+    within_hypothesis,
+)
+from theory.theorems.theorem import Edge, Status, Theorem, Witness
 
 
 @dataclass(frozen=True)
@@ -63,12 +71,12 @@ def verify_one(theorem: Theorem) -> Record:
     """Check one theorem."""
     start = time.process_time()
     slacks: list[float] = []
-    findings = tuple(_findings(theorem, slacks))
+    found = tuple(findings(theorem, slacks))
     return Record(
         theorem.id,
         theorem.name,
         str(theorem.status),
-        all(finding.passed for finding in findings),
+        all(finding.passed for finding in found),
         time.process_time() - start,
         max(slacks) if slacks else None,
         tuple(
@@ -77,21 +85,22 @@ def verify_one(theorem: Theorem) -> Record:
             for bound in claim.bounds
             if theorem.attained(number, bound.side)
         ),
-        findings,
+        found,
     )
 
 
-def _findings(theorem: Theorem, slacks: list[float]) -> Iterator[Finding]:
+def findings(theorem: Theorem, slacks: list[float] | None = None) -> Iterator[Finding]:
+    """What is checked of one theorem, one by one; the slacks of its witnesses are added to ``slacks``."""
+    slacks = [] if slacks is None else slacks
+    for witness in theorem.witnesses:
+        yield _attempt("witness", witness.text, Method.SAMPLED, partial(_witness, theorem, witness, slacks))
+    for number, claim in enumerate(theorem.claims):
+        yield from _of_claim(theorem, number, claim)
+    for edge in theorem.edges:
+        yield _attempt("edge", edge.text, Method.SAMPLED, partial(_edge, theorem, edge))
     steps = (*theorem.derivation, *((theorem.limit,) if theorem.limit else ()))
     for step in steps:
         yield _attempt("step", step.text, step.method, step.check)
-    for claim in theorem.claims:
-        if claim.measurable and claim.bounds and theorem.status is not Status.FALSE:
-            yield _attempt("claim", claim.name, Method.SAMPLED, partial(check_claim, claim))
-            if any(bound.increasing or bound.decreasing for bound in claim.bounds):
-                yield _attempt("monotone", claim.name, Method.SAMPLED, partial(check_monotone, claim))
-    for witness in theorem.witnesses:
-        yield _attempt("witness", witness.text, Method.SAMPLED, partial(_witness, theorem, witness, slacks))
     if theorem.counterexample is not None:
         yield _attempt(
             "counterexample", theorem.counterexample.text, Method.SAMPLED, lambda: _refute(theorem)
@@ -102,65 +111,76 @@ def _findings(theorem: Theorem, slacks: list[float]) -> Iterator[Finding]:
         yield Finding("counterexample", "a false statement needs one", Method.SAMPLED, False, "none given")
 
 
+def _of_claim(theorem: Theorem, number: int, claim: Claim) -> Iterator[Finding]:
+    if theorem.status is Status.FALSE:
+        return
+    if claim.bounds and _tables(theorem, claim):
+        yield _attempt("claim", claim.name, Method.SAMPLED, partial(_tried, theorem, number))
+    if any(bound.increasing or bound.decreasing for bound in claim.bounds):
+        yield _attempt("monotone", claim.name, Method.SAMPLED, partial(_monotone, theorem, number))
+    if claim.estimate is not None and claim.measurable:
+        yield _attempt("estimate", claim.name, Method.SAMPLED, partial(check_estimate, claim))
+    for bound in claim.bounds:
+        if bound.when is not None and not any(number in edge.claims for edge in theorem.edges):
+            yield Finding("edge", f"{bound.when} needs a reason", Method.SAMPLED, False, "none given")
+
+
+def _tables(theorem: Theorem, claim: Claim) -> list[Iterable[Values]]:
+    """Values on which a claim is tried: columns of hard instances, rows of its own steps."""
+    steps = (step for step in theorem.derivation if isinstance(step, Rows))
+    tables: list[Iterable[Values]] = [step.rows for step in steps if any(claim is x for x in step.claims)]
+    return [*tables, columns_of(claim)] if claim.measurable else tables
+
+
+def _rows(theorem: Theorem, number: int) -> Iterator[Values]:
+    return chain.from_iterable(_tables(theorem, theorem.claims[number]))
+
+
+def _tried(theorem: Theorem, number: int) -> str:
+    claim = theorem.claims[number]
+    count, closest = check_claim(claim, _rows(theorem, number))
+    for side, ratio in closest.items():
+        if theorem.attained(number, side) or claim.exact:
+            continue
+        near = ratio >= 1 - ATTAINED
+        if near == theorem.called_loose(number, side):
+            what = "is called loose, and comes" if near else "is not called loose, and comes no closer than"
+            raise StepFailedError(f"the {side} bound {what} {mpmath.nstr(ratio, 8)}")
+    best = ", ".join(f"{side} {mpmath.nstr(ratio, 8)}" for side, ratio in closest.items())
+    return f"{count} cases, closest ratio: {best}"
+
+
+def _monotone(theorem: Theorem, number: int) -> str:
+    claim = theorem.claims[number]
+    with mpmath.workdps(DIGITS):
+        rows = [*_rows(theorem, number)][::5]
+        for witness in theorem.witnesses:
+            if witness.claim == number and not claim.measurable:
+                rows += [witness.evaluate(parameter, claim.columns) for parameter in witness.parameters]
+    if not rows:
+        raise StepFailedError("nothing to try the declared signs on")
+    return check_monotone(claim, rows)
+
+
+def _edge(theorem: Theorem, edge: Edge) -> str:
+    with mpmath.workdps(DIGITS):
+        values, left, right = edge.beyond()
+        for number in edge.claims:
+            conditional = [bound for bound in theorem.claims[number].bounds if bound.when is not None]
+            if not conditional or any(within_hypothesis(bound, values) for bound in conditional):
+                raise StepFailedError(f"claim {number} has no hypothesis that ends there")
+    if not left > right:
+        raise StepFailedError(
+            f"{mpmath.nstr(left, 8)} > {mpmath.nstr(right, 8)} is false: nothing fails there"
+        )
+    return f"just beyond, {mpmath.nstr(left, 8)} > {mpmath.nstr(right, 8)}"
+
+
 def _attempt(kind: str, text: str, method: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(kind, text, str(method), True, check())
     except (StepFailedError, ArithmeticError, ValueError) as error:
         return Finding(kind, text, str(method), False, str(error))
-
-
-def check_claim(claim: Claim, instances: Callable[[], Iterable[Instance]] = adversarial) -> str:
-    """Both bounds of a claim at high precision on every instance; raises ``StepFailedError`` on a
-    violation.
-    """
-    count, closest = 0, mpf(0)
-    with mpmath.workdps(DIGITS):
-        for instance in instances():
-            value = claim.measured.exact(**instance.columns(claim.measured.symbols))
-            for bound in claim.bounds:
-                limit = exact_bound(bound, instance.columns(bound.statistics))
-                if limit is None:
-                    continue
-                count += 1
-                pair = (value, limit) if bound.side == "upper" else (limit, value)
-                require(pair[0], "<=", pair[1])
-                if pair[1] > 0:
-                    closest = max(closest, pair[0] / pair[1])
-    return f"{count} cases, closest ratio {mpmath.nstr(closest, 8)}"
-
-
-NUDGE = mpf(10) ** -6
-
-
-def check_monotone(claim: Claim) -> str:
-    """The declared signs: nudge one statistic at a time, on every fifth instance."""
-    count = 0
-    with mpmath.workdps(DIGITS):
-        for instance in adversarial()[::5]:
-            for bound in claim.bounds:
-                here = instance.columns(bound.statistics)
-                for name in (*bound.increasing, *bound.decreasing):
-                    # A wider range or a smaller other statistic is always possible.
-                    factor = 1 + NUDGE if name in ("oscillation", "rho_plus", "rho_minus") else 1 - NUDGE
-                    there = {**here, name: here[name] * factor}
-                    low, high = sorted((here, there), key=lambda values: values[name])
-                    if name in bound.decreasing:
-                        low, high = high, low
-                    pair = exact_bound(bound, low), exact_bound(bound, high)
-                    if pair[0] is not None and pair[1] is not None:
-                        count += 1
-                        require(pair[0], "<=", pair[1])
-    return f"{count} nudges of a statistic"
-
-
-def exact_bound(bound: Bound, values: Mapping[str, Any]) -> Any | None:
-    """The bound at high precision, or None where its hypothesis fails."""
-    if bound.when is not None:
-        condition = {symbol: values[symbol.name] for symbol in bound.when.free_symbols}
-        if not bool(elementary(bound.when).subs(condition)):
-            return None
-    with mpmath.workdps(3 * DIGITS):  # masses of 1e-174 must survive a difference from 1
-        return mpmath.re(bound.exact(**values))
 
 
 def witness_slack(theorem: Theorem, witness: Witness) -> float:

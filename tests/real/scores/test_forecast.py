@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -46,6 +47,23 @@ def test_an_unchanged_model_loses_nothing() -> None:
         assert one.these.loss.lower <= 0 <= one.these.loss.upper
     assert report.outcome(about="these") is Outcome.SAFE
     assert report.outcome(about="like") is Outcome.UNDECIDED
+
+
+def test_a_report_draws_every_verdict() -> None:
+    report = forecast_scores(few_tokens(2), ["attn:0", "mlp:[0]"], [LETTERS])
+    (axis,) = report.plot().axes
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels == [f"{one.task}, {one.spec}, {one.decoding}" for one in report.verdicts]
+    assert len(axis.lines) == 2 * len(labels) + 1
+
+
+def test_names_are_data() -> None:
+    """Names of files and models may hold markup; a page shows them as text."""
+    lm = few_tokens(2)
+    named = LanguageModel(lm.model, lm.tokenizer, "<i>m</i>", lm.provenance)
+    page = forecast_scores(named, ["attn:0"], [replace(LETTERS, name="<b>t</b>")])._repr_html_()
+    assert "<b>" not in page
+    assert "<i>" not in page
 
 
 def right_mass(lm: LanguageModel, prompt: tuple[int, ...]) -> float:
@@ -273,3 +291,16 @@ def test_no_verdict_below_the_noise() -> None:
         for judge in (of_these_prompts, of_prompts_like_these):
             assert judge(evidence, noise=0.01).outcome is outcome
             assert judge(evidence, noise=0.06).outcome is Outcome.UNDECIDED
+
+
+def test_a_model_in_memory_is_forecast_as_any_other() -> None:
+    """A transformers model with its tokenizer; two of one name share no kept text."""
+    reports = []
+    for seed in (2, 4):
+        lm = few_tokens(seed)
+        report = forecast_scores((lm.model, lm.tokenizer), ["mlp:[0]"], [LETTERS])
+        named = forecast_scores(lm, ["mlp:[0]"], [LETTERS])
+        assert report.model == "model in memory"
+        assert [one.after for one in report.verdicts] == [one.after for one in named.verdicts]
+        reports.append(report)
+    assert reports[0].verdicts != reports[1].verdicts

@@ -126,3 +126,10 @@ def test_every_claim_has_its_own_key() -> None:
         "C7",
         *("C7.tv", "C7.tv.2", "C7.tv.3", "C7.tv.4"),
     ]
+
+
+def test_only_what_is_proved_counts_as_checked() -> None:
+    checked = check(measure(torch.tensor([1.0, 0.0, -1.0]), torch.tensor([1.5, 0.0, -1.0])))
+    statuses = {catalogue[key].status for key in checked}
+    assert statuses <= {Status.EXACT, Status.SHARP, Status.VALID}
+    assert not any(key.startswith("J3") for key in checked)

@@ -140,9 +140,21 @@ def test_best_interval_contains_the_exact_value(pair: tuple[torch.Tensor, torch.
     with mpmath.workdps(DIGITS):
         instance = exact_instance(pair)
         assume(instance.column("oscillation") > 0)
-        statistics = enclosed(instance, ("oscillation", "var_p", "var_q", "low_p", "high_p", "p_max"))
-        found = best_interval(statistics, "kl")
-        assert found.lower.item() <= instance.column("kl") <= found.upper.item()
+        names = (
+            "oscillation",
+            "var_p",
+            "var_q",
+            "var_g",
+            "low_p",
+            "high_p",
+            "p_max",
+            "rho_plus",
+            "rho_minus",
+        )
+        statistics = enclosed(instance, names)
+        for quantity in ("kl", "kl_reverse", "js"):
+            found = best_interval(statistics, quantity)
+            assert found.lower.item() <= instance.column(quantity) <= found.upper.item()
 
 
 @given(st.floats(-50, 50), st.floats(0, 1e-3))

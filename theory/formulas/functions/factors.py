@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import sympy as sp
-from sympy.codegen.cfunctions import expm1
+from sympy.codegen.cfunctions import expm1, log1p
 
 from theory.formulas.functions.elementary import coth_excess, js_max, sech_deficit, sinhc_excess
 from theory.formulas.safe_forms import Expression, Stable, choose, even_series
@@ -113,3 +115,30 @@ class js_ratio(Stable):
     @classmethod
     def safe(cls, x: Expression) -> Expression:
         return choose((sp.Integer(1), x <= 0), (js_max(2 * x) / sech_deficit(x / 2), True))
+
+
+class js_of_hellinger(Stable):
+    """Jensen-Shannon of the swap pair whose squared Hellinger distance is h: h - h^2/6 + ..., log 2 at 1."""
+
+    nargs = 1
+    latex_name = r"\psi"
+    domain = ((0.0, 1.0),)
+
+    @classmethod
+    def points(cls) -> list[tuple[Fraction, ...]]:
+        return [*super().points(), (Fraction("0.0299"),), (Fraction("0.0301"),)]
+
+    @classmethod
+    def definition(cls, h: Expression) -> Expression:
+        t = sp.sqrt(h * (2 - h))
+        return ((1 + t) * sp.log(1 + t) + (1 - t) * sp.log(1 - t)) / 2
+
+    @classmethod
+    def safe(cls, h: Expression) -> Expression:
+        square = h * (2 - h)
+        series = square * even_series(
+            sp.sqrt(square), lambda k: sp.Rational(1, (2 * k + 1) * (2 * k + 2)), 14
+        )
+        e = ((1 - h) / (1 + sp.sqrt(square))) ** 2  # (1 - t)/(1 + t)
+        direct = sp.log(2) - log1p(e) + sp.log(e) * e / (1 + e)
+        return choose((series, h < sp.Rational(3, 100)), (direct, h < 1), (sp.log(2), True))

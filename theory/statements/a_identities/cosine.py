@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import mpmath
@@ -11,11 +12,12 @@ from mpmath import mpf
 from theory.formulas.claims import Claim, at_least, at_most, between
 from theory.formulas.symbols import cosdist_z, kl, kl_reverse, orthogonal_sq, parallel
 from theory.instances.instance import Instance, adversarial, cumulant, mean, softmax, tilted, variance
+from theory.proofs.conclusion import concludes
 from theory.proofs.sampled import sampled
 from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity
 from theory.statements.shared_steps import cosine_as_moments
-from theory.theorems.theorem import Status, Theorem, Witness
+from theory.theorems.theorem import Edge, Status, Theorem, Witness
 
 _s = sp.Symbol("s", positive=True)
 _K = sp.Function("K")
@@ -118,24 +120,32 @@ def _orthogonal_change(size: Any) -> tuple[list[Any], list[Any]]:
     return [mpf(1), mpf(0)], [mpf(0), mpf(size)]
 
 
-A6 = Theorem(
+def _beside_doubling(size: Any) -> tuple[list[Any], list[Any]]:
+    return [mpf(1), mpf(0)], [mpf(1), size]
+
+
+def _turned_round() -> tuple[Mapping[str, Any], Any, Any]:
+    a, b_sq = mpf("-1.005"), mpf("1e-6")
+    return {"parallel": a}, 1 - (1 + a) / mpmath.sqrt((1 + a) ** 2 + b_sq), b_sq / (2 * (1 + a) ** 2)
+
+
+A6: Theorem = Theorem(
     id="A6",
     name="vector-cosine",
     title="Theorem 1 exactly: cosine distance from parallel and orthogonal part",
     statement="With a the signed parallel part and b the orthogonal part of the change, both relative to "
     "the vector's length, "
-    "1 - cos = 1 - (1+a)/sqrt((1+a)^2 + b^2), which lies between b^2/(2((1+a)^2 + b^2)) and "
-    "b^2/(2(1+a)^2) when 1 + a > 0. "
+    "1 - cos = 1 - (1+a)/sqrt((1+a)^2 + b^2), which is at least b^2/(2((1+a)^2 + b^2)), and when 1 + a > 0 "
+    "at most b^2/(2(1+a)^2). "
     "T1 keeps only b^2/2: at a = 1 it is four times too large, at a = -1/2 four times too small.",
     status=Status.SHARP,
-    hypotheses=("the vector is not zero", "two-sided form: 1 + a > 0"),
+    hypotheses=("the vector is not zero", "upper side: 1 + a > 0"),
     claims=(
         between(
             at_least(
                 cosdist_z,
                 orthogonal_sq / (2 * ((1 + _a) ** 2 + orthogonal_sq)),
                 increasing=("orthogonal_sq",),
-                when=sp.Gt(1 + _a, 0),
             ),
             at_most(
                 cosdist_z,
@@ -153,7 +163,13 @@ A6 = Theorem(
             1 - _x / sp.sqrt(_x**2 + _b**2),
             _b**2 / (sp.sqrt(_x**2 + _b**2) * (sp.sqrt(_x**2 + _b**2) + _x)),
         ),
-        argument("x <= s gives s(s+x) <= 2 s^2 = 2(x^2 + b^2), and s(s+x) >= 2 x^2."),
+        argument("x <= s gives s(s+x) <= 2 s^2 = 2(x^2 + b^2), and s(s+x) >= 2 x^2 for x > 0."),
+        concludes(
+            "b^2/(2 s^2) below",
+            lambda: A6.claims[0],
+            "lower",
+            (_b**2 / (2 * (_x**2 + _b**2))).subs({_x: 1 + _a, _b: sp.sqrt(orthogonal_sq)}),
+        ),
         sampled("1 - cos = 1 - (1+a)/sqrt((1+a)^2 + b^2)", lambda x: _vector_cosine(x)),
     ),
     witnesses=(
@@ -161,7 +177,10 @@ A6 = Theorem(
             "a small orthogonal change: both sides meet", _orthogonal_change, parameters=("1e-4", "1e-6")
         ),
         Witness("a small orthogonal change", _orthogonal_change, side="lower", parameters=("1e-4", "1e-6")),
+        Witness("the same beside a doubling", _beside_doubling, parameters=("1e-4", "1e-6")),
+        Witness("the same beside a doubling", _beside_doubling, side="lower", parameters=("1e-4", "1e-6")),
     ),
+    edges=(Edge("a vector turned round, 1 + a < 0: 1 - cos is above 1", _turned_round),),
     limit=expansion(
         "T1 is the second order in b at a = 0", 1 - 1 / sp.sqrt(1 + _b**2), _b, _b**2 / 2 - 3 * _b**4 / 8
     ),

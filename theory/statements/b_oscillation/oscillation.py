@@ -10,7 +10,7 @@ import sympy as sp
 from theory.formulas.claims import at_least, at_most
 from theory.formulas.functions.elementary import coth_excess, gudermann, kl_max, log_sinhc, sech_deficit
 from theory.formulas.symbols import cosdist_p, hellinger_sq, kl, kl_reverse, oscillation, parameter, tv
-from theory.instances.two_atom_laws import reversed_pair, swap, upper_mass
+from theory.instances.two_atom_laws import reversed_pair, swap, worst_for_kl
 from theory.proofs.sampled import sampled
 from theory.proofs.step import argument
 from theory.proofs.symbolic import expansion, identity
@@ -118,11 +118,11 @@ B5 = Theorem(
     witnesses=(
         Witness(
             "two atoms with p(upper) = 1/R - 1/(e^R - 1), delta = (R, 0)",
-            upper_mass(lambda x: 1 / x - 1 / mpmath.expm1(x)),
+            worst_for_kl,
         ),
         Witness(
             "the same pair with p and q exchanged",
-            reversed_pair(upper_mass(lambda x: 1 / x - 1 / mpmath.expm1(x))),
+            reversed_pair(worst_for_kl),
             claim=1,
         ),
     ),

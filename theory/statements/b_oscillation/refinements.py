@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mpmath
@@ -29,10 +30,10 @@ from theory.proofs.sampled import sampled
 from theory.proofs.step import argument
 from theory.proofs.symbolic import expansion, identity
 from theory.statements.b_oscillation.divergence_families import at
-from theory.theorems.theorem import Counterexample, Status, Theorem, Witness
+from theory.theorems.theorem import Counterexample, Edge, Status, Theorem, Witness
 
 R = oscillation
-x = sp.Symbol("x", positive=True)
+x, _k = sp.symbols("x k", positive=True)
 
 
 # --------------------------------------------------------------------------------------------------- B6
@@ -185,15 +186,25 @@ def _peaked_down(span: Any) -> Pair:
     return two_atoms(span + 3, span)
 
 
+def _beyond(mass: Callable[[Any], Any], quantity: str, claim: int) -> tuple[Mapping[str, Any], Any, Any]:
+    """R = 1, eta 0.2 % above the worst mass, all of delta on an event of that mass."""
+    span = mpf(1)
+    worst = mass(span)
+    rest = worst * mpf("1.002")
+    x = Instance([mpmath.log(1 - rest), mpmath.log(worst), mpmath.log(rest - worst)], [mpf(0), span, mpf(0)])
+    values = {"p_rest": rest, "oscillation": span}
+    bound = B9.claims[claim].upper
+    assert bound is not None
+    return values, x.column(quantity), bound.exact(**values)
+
+
 B9 = Theorem(
     id="B9",
     name="peaked-oscillation",
     title="Confident steps: bounds by the oscillation and the largest probability",
     statement="With p_max = 1 - eta: if eta <= sigma(-R/2) then TV <= sigma(logit eta + R) - eta; if eta "
-    "<= 1/R - 1/(e^R - 1) then "
-    "KL(p||q) is at most the larger of the two-atom values kappa(eta; R), kappa(1 - eta; R). At p_max = "
-    "0.99 and R = 3 total "
-    "variation is at most 0.159 instead of 0.635.",
+    "<= 1/R - 1/(e^R - 1) then KL(p||q) is at most the two-atom value kappa(eta; R). At p_max = 0.99 and R "
+    "= 3 total variation is at most 0.159 instead of 0.635.",
     status=Status.SHARP,
     claims=(
         at_most(
@@ -204,7 +215,7 @@ B9 = Theorem(
         ),
         at_most(
             kl,
-            sp.Max(two_atom_kl(_rest, _top, R), two_atom_kl(_top, _rest, R)),
+            two_atom_kl(_rest, _top, R),
             increasing=("oscillation", "p_rest"),
             when=sp.Le(_rest, _heavy),
         ),
@@ -225,12 +236,32 @@ B9 = Theorem(
             "kappa(p(A); R)."
         ),
         argument(
-            "kappa is concave in t with its maximum at t* (B5): the worst admissible mass is eta or 1 - eta."
+            "kappa is concave in t with its maximum at t* <= 1/2 (B5): the worst admissible mass is eta "
+            "or 1 - eta."
         ),
+        identity(
+            "It is eta: g(t) = kappa(t) - kappa(1 - t) vanishes at 0 and at 1/2, and with k = e^R, m = k - 1",
+            sp.Derivative(
+                sp.log(1 + x * (_k - 1)) - sp.log(1 + (1 - x) * (_k - 1)) + (1 - 2 * x) * sp.log(_k), (x, 2)
+            ),
+            (_k - 1) ** 2 / (_k - x * (_k - 1)) ** 2 - (_k - 1) ** 2 / (1 + x * (_k - 1)) ** 2,
+        ),
+        argument("1 + t m < k - t m for t < 1/2, so g is concave there and g >= 0."),
     ),
     witnesses=(
         Witness("delta = R on everything but the top token", _peaked, parameters=("0.1", "1", "3", "10")),
         Witness("the same", _peaked, claim=1, parameters=("0.1", "1", "3", "10")),
+    ),
+    edges=(
+        Edge(
+            "eta just above sigma(-R/2): an event of that mass, inside it, has the larger TV of B1",
+            lambda: _beyond(lambda R: 1 / (1 + mpmath.exp(R / 2)), "tv", 0),
+        ),
+        Edge(
+            "eta just above 1/R - 1/(e^R - 1): an event of that mass has the larger KL of B5",
+            lambda: _beyond(lambda R: 1 / R - 1 / mpmath.expm1(R), "kl", 1),
+            claims=(1,),
+        ),
     ),
     source="new",
 )

@@ -7,7 +7,7 @@ import sympy as sp
 from mpmath import mpf
 
 from theory.formulas.claims import at_least, at_most, between
-from theory.formulas.functions.factors import js_ratio
+from theory.formulas.functions.factors import js_of_hellinger, js_ratio
 from theory.formulas.symbols import hellinger_sq, js, rho_minus, rho_plus
 from theory.instances.instance import Instance, moderate
 from theory.instances.two_atom_laws import swap
@@ -16,7 +16,7 @@ from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity
 from theory.theorems.theorem import Status, Theorem, Witness
 
-_t = sp.Symbol("t", positive=True)
+_t, _h = sp.symbols("t h", positive=True)
 _larger = sp.Max(rho_plus, rho_minus)
 _ratio = js_ratio(_larger)
 _JS = ((1 + _t) * sp.log(1 + _t) + (1 - _t) * sp.log(1 - _t)) / 2
@@ -36,9 +36,10 @@ C8 = Theorem(
     id="C8",
     name="js-hellinger",
     title="Jensen-Shannon between multiples of squared Hellinger",
-    statement="rho H^2 <= JS <= H^2 with H^2 = 1 - BC and rho = phi_JS(tau)/phi_H(tau), tau = "
-    "tanh(max(rho_+, rho_-)/2): rho tends to 1 "
-    "for small drift and is never below log 2.",
+    statement="rho H^2 <= JS <= psi(H^2) <= H^2 with H^2 = 1 - BC and rho = phi_JS(tau)/phi_H(tau), tau = "
+    "tanh(max(rho_+, rho_-)/2): rho tends to 1 for small drift and is never below log 2. psi = phi_JS o "
+    "phi_H^-1 is the JS of the swap pair as a function of its H^2: the best bound by H^2 alone, for every "
+    "value of H^2.",
     status=Status.SHARP,
     claims=(
         between(
@@ -51,6 +52,7 @@ C8 = Theorem(
             at_most(js, hellinger_sq, increasing=("hellinger_sq",)),
         ),
         at_least(js, sp.log(2) * hellinger_sq, increasing=("hellinger_sq",)),
+        at_most(js, js_of_hellinger(hellinger_sq), increasing=("hellinger_sq",)),
     ),
     derivation=(
         identity(
@@ -68,6 +70,16 @@ C8 = Theorem(
             "So phi_JS/phi_H decreases (monotone l'Hospital), from 1 at 0 to log 2 at 1; apply it to "
             "every t_i (B3)."
         ),
+        identity(
+            "phi_H^-1(h) = sqrt(h(2 - h)), so psi is phi_JS there",
+            js_of_hellinger(_h),
+            _JS.subs(_t, sp.sqrt(_h * (2 - _h))),
+        ),
+        argument(
+            "psi' = phi_JS'/phi_H' decreases, so psi is concave with psi' <= 1 and psi(0) = 0; JS = E_M "
+            "psi(phi_H(|t_i|)) <= psi(E_M phi_H(|t_i|)) = psi(H^2) by Jensen, with equality where |t_i| is "
+            "one number: the swap pair."
+        ),
         sampled(
             "Conjecture, not proved and not used: JS is at least that of two atoms with mass t_+ above, "
             "same variance "
@@ -79,6 +91,8 @@ C8 = Theorem(
     witnesses=(
         Witness("the swap pair: |t| takes one value only", swap, side="lower"),
         Witness("a small swap", swap, parameters=("1e-4", "1e-6")),
+        Witness("the swap pair, far apart", swap, side="lower", claim=1, parameters=("100", "200")),
+        Witness("the swap pair: every value of H^2", swap, claim=2),
     ),
     limit=expansion(
         "JS and H^2 agree to second order", _JS - _H, _t, 0 * _t**2 + _t**4 * sp.Rational(-1, 24)

@@ -34,10 +34,11 @@ from theory.formulas.symbols import (
 )
 from theory.instances.instance import Instance, mean
 from theory.instances.two_atom_laws import Pair, two_atoms
+from theory.proofs.conclusion import concludes
 from theory.proofs.sampled import sampled
 from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import identity
-from theory.theorems.theorem import Counterexample, Status, Theorem, Witness
+from theory.theorems.theorem import Counterexample, Edge, Status, Theorem, Witness
 
 R = oscillation
 _small = sp.Le(R, sp.log(4))
@@ -53,6 +54,8 @@ def _light(span: Any) -> Pair:
     """The upper atom is the lighter one, also after squaring."""
     return two_atoms(mpf(-1), span)
 
+
+_BEYOND = mpf("1.005")
 
 _ANY = ("0.01", "0.1", "0.5", "1.3")
 
@@ -113,6 +116,19 @@ C6 = Theorem(
         Witness("two atoms, upper one light", _light, claim=1, parameters=_ANY),
         Witness("two atoms", _any_two_atoms, claim=2, parameters=_ANY),
         Witness("two atoms, upper one light", _light, claim=3, parameters=_ANY),
+        Witness("two atoms", _any_two_atoms, side="lower", claim=2, parameters=_ANY),
+    ),
+    edges=(
+        Edge(
+            "the proof needs e^R <= 4 (J3: the statement itself seems to hold up to 4.51)",
+            lambda: ({"oscillation": _BEYOND * mpmath.log(4)}, mpmath.exp(_BEYOND * mpmath.log(4)), 4),
+            claims=(0, 1),
+        ),
+        Edge(
+            "the proof needs E_q X - a <= 2, and E_q X - a may be as large as R (J3: up to 6.07, it seems)",
+            lambda: ({"oscillation": 2 * _BEYOND}, 2 * _BEYOND, 2),
+            claims=(2, 3),
+        ),
     ),
     source="new; corrects the unrestricted two-point statement",
 )
@@ -151,7 +167,7 @@ def _mean_deviation(x: Instance) -> list[Relation]:
     return [(2 * x.column("var_p") / x.column("oscillation"), "<=", deviation)]
 
 
-C7 = Theorem(
+C7: Theorem = Theorem(
     id="C7",
     name="tv-variance",
     title="Total variation by variance and range",
@@ -179,6 +195,22 @@ C7 = Theorem(
             "The difference without cancellation: tan((gd a - gd b)/2) = sinh((a-b)/2)/cosh((a+b)/2)",
             (sp.tanh(_u / 2) - sp.tanh(_t / 2)) / (1 + sp.tanh(_u / 2) * sp.tanh(_t / 2)),
             sp.sinh((_u - _t) / 2) / sp.cosh((_u + _t) / 2),
+        ),
+        *(
+            concludes(text, lambda number=number: C7.claims[number], "upper", derived)  # type: ignore[misc]
+            for number, text, derived in (
+                (
+                    1,
+                    "Simpler: sqrt(K''(s)) <= sd_p e^(sR/2) (C0), integrated",
+                    sp.sqrt(var_p) / 2 * sp.integrate(sp.exp(_u * R / 2), (_u, 0, 1)),
+                ),
+                (
+                    3,
+                    "Bretagnolle-Huber: sqrt(1 - BC^2) with BC >= e^(-KL/2), Jensen",
+                    sp.sqrt(1 - (1 - hellinger_sq) ** 2).subs(hellinger_sq, 1 - sp.exp(-kl / 2)),
+                ),
+                (4, "Le Cam: sqrt(1 - BC^2)", sp.sqrt(1 - (1 - hellinger_sq) ** 2)),
+            )
         ),
         sampled("the mean absolute deviation of delta is at least 2 Var_p/R", _mean_deviation),
     ),

@@ -13,9 +13,9 @@ from theory.formulas.claims import at_least, at_most, between
 from theory.formulas.functions.elementary import phi, phi_growth
 from theory.formulas.functions.two_atom_bounds import capped_variance, edge_kl
 from theory.formulas.functions.two_atoms import bernoulli_variance, t_minus, t_plus, two_atom_kl
-from theory.formulas.symbols import high_p, kl, low_p, oscillation, var_p, var_q, var_r
+from theory.formulas.symbols import high_p, kl, kl_reverse, low_p, oscillation, var_p, var_q, var_r
 from theory.instances.instance import Instance, moderate, tilted, variance
-from theory.instances.two_atom_laws import VANISHING, Pair, two_atoms
+from theory.instances.two_atom_laws import VANISHING, Pair, reversed_pair, two_atoms
 from theory.proofs.sampled import sampled
 from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity
@@ -23,6 +23,7 @@ from theory.theorems.theorem import Status, Theorem, Witness
 
 R = oscillation
 light, heavy = t_minus(var_p, R), t_plus(var_p, R)
+light_q, heavy_q = t_minus(var_q, R), t_plus(var_q, R)
 light_r, heavy_r = t_minus(var_r, R), t_plus(var_r, R)
 
 _s = sp.Symbol("s", positive=True)
@@ -156,7 +157,7 @@ C2 = Theorem(
     statement="With v = Var_p, a and b the extremes of delta - E_p delta: F(a) <= KL(p||q) <= F(b), F(x) "
     "the KL of the centred "
     "two-atom law with variance v and an atom at x. Knowing R only: kappa(t_+; R) <= KL(p||q) <= "
-    "kappa(t_-; R).",
+    "kappa(t_-; R); with Var_q for Var_p the same of KL(q||p).",
     status=Status.SHARP,
     claims=(
         between(
@@ -168,6 +169,16 @@ C2 = Theorem(
             at_least(kl, edge_kl(var_p, low_p), increasing=("low_p",)),
             at_most(kl, edge_kl(var_p, high_p), increasing=("high_p",)),
             estimate=var_p / 2,
+        ),
+        between(
+            at_least(
+                kl_reverse,
+                two_atom_kl(heavy_q, light_q, R),
+                increasing=("var_q",),
+                decreasing=("oscillation",),
+            ),
+            at_most(kl_reverse, two_atom_kl(light_q, heavy_q, R), increasing=("oscillation",)),
+            estimate=var_q / 2,
         ),
     ),
     derivation=(
@@ -187,12 +198,15 @@ C2 = Theorem(
             edge_kl(_v, _b),
         ),
         argument("F is increasing; b <= b_+ (C0) turns {b_+, -b_-} into t_-, a >= -b_+ turns into t_+."),
+        argument("Exchanging p and q turns delta into -delta: R stays, Var_q takes the place of Var_p (D3)."),
     ),
     witnesses=(
         Witness("two atoms, upper one light", mostly_low),
         Witness("two atoms, upper one heavy", mostly_high, side="lower"),
         Witness("two atoms", mostly_high, claim=1),
         Witness("two atoms", mostly_low, side="lower", claim=1),
+        Witness("two atoms exchanged", reversed_pair(mostly_low), claim=2),
+        Witness("two atoms exchanged", reversed_pair(mostly_high), side="lower", claim=2),
     ),
     limit=expansion(
         "Var_p/2 with skewness b - v/b: kappa of masses u^2/(1+u^2) ... at b = u, v = u^2",

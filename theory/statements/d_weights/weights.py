@@ -26,7 +26,8 @@ from theory.formulas.symbols import (
 )
 from theory.instances.instance import Instance, cumulant, mean, softmax, variance
 from theory.instances.series import cumulant_series, cumulants, epsilon
-from theory.instances.two_atom_laws import Pair, two_atoms
+from theory.instances.two_atom_laws import Pair, reversed_pair, two_atoms
+from theory.proofs.conclusion import concludes
 from theory.proofs.sampled import sampled
 from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity
@@ -118,10 +119,27 @@ def _fourth_moment(x: Instance) -> list[Relation]:
     return [(m4 - 3 * v**2, "<=", x.column("oscillation") ** 2 * v), (m3**2 + v**3, "<=", m4 * v)]
 
 
+def _exchanged(x: Instance) -> list[Relation]:
+    """The pair (q, p) against (p, q)."""
+    y = Instance([z + d for z, d in zip(x.z, x.delta, strict=True)], [-d for d in x.delta])
+    names = {"kl": "kl_reverse", "var_p": "var_q", "var_q": "var_p", "oscillation": "oscillation"}
+    return [(y.column(name), "=", x.column(other)) for name, other in names.items()]
+
+
+def _least(span: Any) -> Any:
+    """int_0^1 (1-u) e^(-span^2 u^2/4) du."""
+    return sp.simplify(sp.integrate((1 - _u) * sp.exp(-(span**2) * _u**2 / 4), (_u, 0, 1)))
+
+
+def _least_mean(span: Any) -> Any:
+    """2 int_0^(1/2) e^(-span^2 u^2/4) du."""
+    return 2 * sp.integrate(sp.exp(-(span**2) * _u**2 / 4), (_u, 0, sp.Rational(1, 2)))
+
+
 _even = sp.expand((cumulant_series(4) + cumulant_series(4, scale=-1)) / 2)
 _k = cumulants(4)
 
-D2 = Theorem(
+D2: Theorem = Theorem(
     id="D2",
     name="symmetric-weights",
     title="Symmetric weights: an estimate of the cosine with error O(R^2)",
@@ -142,6 +160,7 @@ D2 = Theorem(
             ),
             at_most(cosdist_p, 1 - sp.exp(-var_w * _upper_weight), increasing=("var_w", "oscillation")),
             estimate=1 - sp.exp(-var_w / 2),
+            order=2,
         ),
         between(
             at_least(
@@ -154,6 +173,7 @@ D2 = Theorem(
                 hellinger_sq, 1 - sp.exp(-var_g * _half_upper_weight), increasing=("var_g", "oscillation")
             ),
             estimate=1 - sp.exp(-var_g / 8),
+            order=2,
         ),
         between(
             at_least(
@@ -161,6 +181,7 @@ D2 = Theorem(
             ),
             at_most(kl + kl_reverse, var_g * (1 + sinhc_excess(R / 2)), increasing=("var_g", "oscillation")),
             estimate=var_g,
+            order=2,
         ),
     ),
     derivation=(
@@ -186,6 +207,19 @@ D2 = Theorem(
             sp.Integral((1 - _u) * sp.exp(-(R**2) * _u**2 / 4), (_u, 0, 1)),
             gauss_weight(R),
         ),
+        *(
+            concludes(
+                f"so the lower bound of {name}",
+                lambda number=number: D2.claims[number],  # type: ignore[misc]
+                "lower",
+                derived,
+            )
+            for number, name, derived in (
+                (0, "1 - cos", 1 - sp.exp(-var_w * _least(R))),
+                (1, "H^2: a quarter of the variance, half the range", 1 - sp.exp(-var_g / 4 * _least(R / 2))),
+                (2, "the Jeffreys divergence: W(u) on 0 .. 1/2", var_g * _least_mean(R)),
+            )
+        ),
         identity(
             "Jeffreys: int_0^(1/2) 2 cosh(Ru) du",
             sp.Integral(2 * sp.cosh(R * _u), (_u, 0, sp.Rational(1, 2))),
@@ -203,13 +237,13 @@ D2 = Theorem(
     source="new; the estimate this project recommends (its lower constant is not claimed sharp)",
 )
 
-D3 = Theorem(
+D3: Theorem = Theorem(
     id="D3",
     name="both-weights-kl",
     title="KL from both variances",
     statement="[Var_p (R coth R - 1) + Var_q (1 - R/sinh R)]/R^2 <= KL(p||q) <= e^(R^2/16) (2 Var_p + "
-    "Var_q)/6. So (2 Var_p + Var_q)/6 "
-    "estimates KL with error O(R^2). Likewise the Jeffreys divergence by (Var_p + Var_q)/2.",
+    "Var_q)/6. So (2 Var_p + Var_q)/6 estimates KL with error O(R^2). The same with p and q exchanged, and "
+    "the Jeffreys divergence by (Var_p + Var_q)/2.",
     status=Status.SHARP,
     claims=(
         between(
@@ -225,6 +259,7 @@ D3 = Theorem(
                 increasing=("var_p", "var_q", "oscillation"),
             ),
             estimate=(2 * var_p + var_q) / 6,
+            order=2,
         ),
         between(
             at_least(
@@ -239,6 +274,22 @@ D3 = Theorem(
                 increasing=("var_p", "var_q", "oscillation"),
             ),
             estimate=(var_p + var_q) / 2,
+            order=2,
+        ),
+        between(
+            at_least(
+                kl_reverse,
+                var_q * coth_weight(R) + var_p * csch_weight(R),
+                increasing=("var_p", "var_q"),
+                decreasing=("oscillation",),
+            ),
+            at_most(
+                kl_reverse,
+                sp.exp(R**2 / 16) * (2 * var_q + var_p) / 6,
+                increasing=("var_p", "var_q", "oscillation"),
+            ),
+            estimate=(2 * var_q + var_p) / 6,
+            order=2,
         ),
     ),
     derivation=(
@@ -257,11 +308,33 @@ D3 = Theorem(
             sp.Integral((1 - _s) * ((1 - _s) * _v0 + _s * _v1), (_s, 0, 1)),
             (2 * _v0 + _v1) / 6,
         ),
+        *(
+            concludes(
+                f"with e^(R^2 s(1-s)/4) at s = 1/2: {name}",
+                lambda number=number: D3.claims[number],  # type: ignore[misc]
+                "upper",
+                sp.exp(R**2 * _s * (1 - _s) / 4).subs(_s, sp.Rational(1, 2)) * chord,
+            )
+            for number, name, chord in (
+                (0, "KL(p||q)", sp.integrate((1 - _s) * ((1 - _s) * var_p + _s * var_q), (_s, 0, 1))),
+                (1, "both", sp.integrate((1 - _s) * var_p + _s * var_q, (_s, 0, 1))),
+                (2, "KL(q||p)", sp.integrate((1 - _s) * ((1 - _s) * var_q + _s * var_p), (_s, 0, 1))),
+            )
+        ),
+        argument("Exchanging p and q turns delta into -delta: R stays, Var_p and Var_q change places."),
+        sampled("It does: KL(p||q), Var_p, Var_q and R of the exchanged pair", _exchanged),
     ),
     witnesses=(
         Witness("two atoms, one mass -> 0", _rare_upper, side="lower", parameters=("0.1", "1", "3", "10")),
         Witness(
             "two atoms, one mass -> 0", _rare_upper, side="lower", claim=1, parameters=("0.1", "1", "3", "10")
+        ),
+        Witness(
+            "the same pair exchanged",
+            reversed_pair(_rare_upper),
+            side="lower",
+            claim=2,
+            parameters=("0.1", "1", "3", "10"),
         ),
     ),
     limit=expansion("the weights are 1/3 and 1/6", coth_weight(R) + csch_weight(R), R, sp.Rational(1, 2)),

@@ -30,6 +30,8 @@ from theory.formulas.symbols import (
 from theory.instances.instance import Instance
 from theory.instances.random_vectors import escort, random_vector
 from theory.instances.two_atom_laws import VANISHING
+from theory.proofs.conclusion import concludes
+from theory.proofs.enumerated import near
 from theory.proofs.relations import related, simulated, within
 from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity, symbolic
@@ -87,6 +89,20 @@ def _rare_values(R: Any, sign: int) -> dict[str, Any]:
 
 _RARE: tuple[tuple[str, Side, int], ...] = (("upper", "upper", -1), ("lower", "lower", 1))
 
+_amplified = between(
+    at_least(amplification, _second_order * growth(-oscillation) ** 2, increasing=("var_r",)),
+    at_most(amplification, _second_order * growth(oscillation) ** 2, increasing=("var_r", "oscillation")),
+    estimate=var_r / orthogonal_sq,
+)
+
+
+def _small_pairs() -> Iterator[dict[str, Any]]:
+    for x in _random_pairs():
+        if max(map(abs, x.delta)) < 1e-4:
+            columns = x.columns(("var_r", "orthogonal_sq", "parallel", "oscillation"))
+            yield {"amplification": amplification_of(x), **columns}
+
+
 E1 = Theorem(
     id="E1",
     name="amplification-two-sided",
@@ -96,15 +112,7 @@ E1 = Theorem(
     "the logits relative to |z|, x = 1 + a, s = sqrt(x^2 + b^2).",
     status=Status.SHARP,
     hypotheses=("z is not 0", "the change of the logits is not parallel to z"),
-    claims=(
-        between(
-            at_least(amplification, _second_order * growth(-oscillation) ** 2, increasing=("var_r",)),
-            at_most(
-                amplification, _second_order * growth(oscillation) ** 2, increasing=("var_r", "oscillation")
-            ),
-            estimate=var_r / orthogonal_sq,
-        ),
-    ),
+    claims=(_amplified,),
     derivation=(
         identity("A6: 1 - x/s = b^2/(s(s+x)) with s^2 = x^2 + b^2", 1 - _x / _s, _b**2 / (_s * (_s + _x))),
         argument("C5: 1 - cos(p,q) is Var_r/2 times a factor between ((1 - e^-R)/R)^2 and ((e^R - 1)/R)^2."),
@@ -114,6 +122,7 @@ E1 = Theorem(
             var_r / _b**2 * _s * (_s + _x) / 2,
         ),
         related("Both sides on random pairs, perturbations 1e-6 to 1", _two_sided),
+        near("The estimate on random pairs, perturbations of 1e-6", (_amplified,), _small_pairs, 1e-3),
     ),
     witnesses=tuple(
         Witness(
@@ -179,6 +188,11 @@ def mean_formula(norm: Any, dimension: Any) -> Any:
     return (plain + 2 * spread_z / ((dimension - 1) * (dimension - 3))) / T**2
 
 
+def added_up(norm: Any, dimension: Any) -> Any:
+    """The part of D across z, and the part along it."""
+    return ((norm * (1 - gini_r) - spread_z) / (dimension - 1) + spread_z / (dimension - 3)) / T**2
+
+
 def large_vocabulary(mean: Any) -> bool:
     return bool(sp.simplify(sp.limit(mean, V, sp.oo) - _x * (1 - gini_r) / T**2) == 0)
 
@@ -194,12 +208,12 @@ MEAN_STEPS = (
     symbolic("E 1/chi^2_n = 1/(n - 2) for n > 2, by integration", _inverse_chi_square),
     identity(
         "With E D_par^2 E |D_perp|^-2 = 1/(n - 3), the two parts add up",
-        ((norm_sq * (1 - gini_r) - spread_z) / (_n - 1) + spread_z / (_n - 3)) / T**2,
+        added_up(norm_sq, _n),
         mean_formula(norm_sq, _n),
     ),
 )
 
-E2 = Theorem(
+E2: Theorem = Theorem(
     id="E2",
     name="amplification-mean",
     title="Mean amplification under isotropic noise, exactly",
@@ -209,7 +223,11 @@ E2 = Theorem(
     status=Status.EXACT,
     hypotheses=("D is isotropic Gaussian", "V > 3", "second order in D"),
     claims=(equal(mean_amplification, mean_formula(norm_sq, V)),),
-    derivation=(*MEAN_STEPS, simulated("60,000 draws at V = 8 and 40", lambda: amplification_samples(False))),
+    derivation=(
+        *MEAN_STEPS,
+        concludes("n = V", lambda: E2.claims[0], "upper", added_up(norm_sq, V)),
+        simulated("60,000 draws at V = 8 and 40", lambda: amplification_samples(False)),
+    ),
     limit=symbolic(
         "V -> infinity at fixed rms(z) and Var_r(z): rms(z)^2 (1 - |r|^2)/T^2",
         lambda: large_vocabulary(mean_formula(V * _x, V)),

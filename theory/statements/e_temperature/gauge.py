@@ -13,11 +13,13 @@ from theory.formulas.claims import equal
 from theory.formulas.symbols import parameter, vocabulary
 from theory.instances.instance import Instance
 from theory.instances.random_vectors import random_vector
+from theory.proofs.conclusion import concludes
 from theory.proofs.relations import related, simulated
 from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import symbolic
 from theory.statements.e_temperature.amplification import (
     MEAN_STEPS,
+    added_up,
     amplification_of,
     amplification_samples,
     large_vocabulary,
@@ -53,7 +55,7 @@ def _large_offset() -> Iterator[Relation]:
         yield amplification_of(shifted) / offset**2, "=", pair.column("var_r") / pair.column("var_u")
 
 
-E3 = Theorem(
+E3: Theorem = Theorem(
     id="E3",
     name="amplification-gauge",
     title="The amplification depends on the offset of the logits; centred it does not",
@@ -74,6 +76,7 @@ E3 = Theorem(
             "In the space orthogonal to the constants, of dimension n = V - 1, E2 applies because M 1 = 0."
         ),
         *MEAN_STEPS[1:],
+        concludes("n = V - 1", lambda: E3.claims[0], "upper", added_up(norm_sq_centred, V - 1)),
         simulated("60,000 centred draws at V = 8 and 40", lambda: amplification_samples(True)),
     ),
     limit=symbolic(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sympy as sp
@@ -14,6 +14,7 @@ from theory.formulas.functions.elementary import gudermann
 from theory.formulas.symbols import cosdist_p, kl, parameter, temperature, tv
 from theory.instances.instance import Instance
 from theory.instances.random_vectors import angle
+from theory.proofs.enumerated import near
 from theory.proofs.relations import related, within
 from theory.proofs.step import Method, Relation, StepFailedError, argument, computed
 from theory.proofs.symbolic import expansion, identity
@@ -58,6 +59,17 @@ def _derivative(exact: Any, order: int) -> Any:
     return sp.diff(exact, change, order).subs(change, 0)
 
 
+_cosine_law, _kl_law, _tv_law = (about(cosdist_p, _small_cosine), about(kl, _small_kl), about(tv, _small_tv))
+
+
+def _small_changes() -> Iterator[Mapping[str, Any]]:
+    d = mpf("1e-6")
+    for g in (mpf(-2), mpf(0), mpf("0.7"), mpf(5)):
+        for t in (mpf("0.5"), mpf(2)):
+            x = Instance([g / t, mpf(0)], [d / t, mpf(0)])
+            yield {"gap": g, "change": d, "temperature": t, **x.columns(("cosdist_p", "kl", "tv"))}
+
+
 E5 = Theorem(
     id="E5",
     name="temperature-law",
@@ -73,7 +85,7 @@ E5 = Theorem(
         "for the behaviour in T: g is not 0 and |d| < |g|",
         "d > 0 for TV",
     ),
-    claims=(about(cosdist_p, _small_cosine), about(kl, _small_kl), about(tv, _small_tv)),
+    claims=(_cosine_law, _kl_law, _tv_law),
     derivation=(
         identity("KL: no first-order term", _derivative(_exact_kl, 1), sp.Integer(0)),
         identity(
@@ -106,6 +118,12 @@ E5 = Theorem(
             "y tanh y increases, so each peak is the only one",
             sp.diff(_y * sp.tanh(_y), _y),
             sp.tanh(_y) + _y / sp.cosh(_y) ** 2,
+        ),
+        near(
+            "All three on two tokens whose gap changes by 1e-6",
+            (_cosine_law, _kl_law, _tv_law),
+            _small_changes,
+            1e-4,
         ),
         computed("The roots are 1.199678640... and 1.543404638...", Method.INTERVAL, _enclosed_roots),
         identity("the laws are even in g", _small_tv, _small_tv.subs(gap, -gap)),

@@ -1,8 +1,8 @@
-"""Random changes of logits: F1, F2, F3, F4, F5, F5x, F6, F7, F8, F8x."""
+"""Random changes of logits: F1, F2, F3, F4, F5, F5x, F6, F7, F8, F8x, F9."""
 
 from __future__ import annotations
 
-from theory.statements.f_noise import curves, noise, other_noise, self_averaging, tails
+from theory.statements.f_noise import curves, length, noise, other_noise, self_averaging, tails
 from theory.theorems.theorem import Theorem
 
 THEOREMS: tuple[Theorem, ...] = (
@@ -11,4 +11,5 @@ THEOREMS: tuple[Theorem, ...] = (
     *other_noise.THEOREMS,
     *self_averaging.THEOREMS,
     *tails.THEOREMS,
+    *length.THEOREMS,
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import mpmath
@@ -13,8 +14,9 @@ from mpmath import mpf
 from theory.arrays import Array
 from theory.formulas.claims import at_most, equal
 from theory.formulas.symbols import gini_p, parameter, vocabulary
-from theory.instances.instance import Number
+from theory.instances.instance import Number, variance
 from theory.instances.random_vectors import noise_mean, zipf
+from theory.proofs.enumerated import on_rows
 from theory.proofs.relations import related, simulated
 from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import symbolic
@@ -106,6 +108,30 @@ def _variances() -> Iterator[tuple[Array, float]]:
         yield (sample - float(mean)) ** 2, float(spread)
 
 
+def _enumerated_noise() -> Iterator[Mapping[str, Number]]:
+    """Three tokens under noise of few values: every outcome, exactly."""
+    p = [mpf(x) for x in ("0.5", "0.3", "0.2")]
+    for law in ({-1: mpf(1) / 2, 1: mpf(1) / 2}, {-3: mpf(1) / 18, 0: mpf(8) / 9, 3: mpf(1) / 18}):
+        tau = mpmath.sqrt(mpmath.fsum(w * x**2 for x, w in law.items()))
+        outcomes = [
+            (mpmath.fprod(law[x] for x in delta), variance(p, [mpf(x) for x in delta]))
+            for delta in itertools.product(law, repeat=3)
+        ]
+        mean = mpmath.fsum(w * v for w, v in outcomes)
+        yield {
+            "noise": tau,
+            "kurtosis": mpmath.fsum(w * x**4 for x, w in law.items()) / tau**4,
+            "gini_p": mpmath.fsum(x**2 for x in p),
+            "cubes_p": mpmath.fsum(x**3 for x in p),
+            "self_gini": mpmath.fsum((x - x**2) ** 2 for x in p),
+            "mean_var_p": mean,
+            "var_var_p": mpmath.fsum(w * (v - mean) ** 2 for w, v in outcomes),
+        }
+
+
+_mean_law = equal(mean_var_p, noise**2 * (1 - gini_p))
+_variance_law = equal(var_var_p, 2 * noise**4 * trace_square + (kurtosis - 3) * noise**4 * self_gini)
+
 F1 = Theorem(
     id="F1",
     name="noise-variance",
@@ -115,15 +141,15 @@ F1 = Theorem(
     "diag(p) - p p^T and tr Sigma^2 = |p|^2 - 2 S_3 + |p|^4. The same with r for p.",
     status=Status.EXACT,
     hypotheses=("entries of delta independent, identically distributed, mean 0, finite fourth moment",),
-    claims=(
-        equal(mean_var_p, noise**2 * (1 - gini_p)),
-        equal(var_var_p, 2 * noise**4 * trace_square + (kurtosis - 3) * noise**4 * self_gini),
-    ),
+    claims=(_mean_law, _variance_law),
     derivation=(
         argument("Var_p(delta) = delta^T Sigma delta: mean and variance of a quadratic form."),
         symbolic("The mean, V = 4 with symbolic weights", _mean_of_variance),
         symbolic("The variance, V = 3 with symbolic weights and moments", _variance_of_variance),
         symbolic("tr Sigma^2, V = 4 with symbolic weights", _trace_of_square),
+        on_rows(
+            "Two laws on few values, V = 3: every outcome", (_mean_law, _variance_law), _enumerated_noise
+        ),
         simulated("Gaussian, uniform, Laplace and two-point noise, V = 30", _variances),
     ),
     source="known; quadratic forms",
@@ -157,8 +183,6 @@ def _heat_flow() -> Iterator[Relation]:
         def impurity(s: Number, perturbed: Callable[[Number], Number] = perturbed) -> Number:
             return 2 * two_token_mean(lambda u: perturbed(u) * (1 - perturbed(u)), s)
 
-        jeffreys = two_token_mean(lambda u, mass=mass, perturbed=perturbed: (perturbed(u) - mass) * u, tau)  # type: ignore[misc]
-        yield jeffreys, "=", tau**2 * impurity(tau)
         with mpmath.workdps(20):
             flow = mpmath.quad(lambda s, impurity=impurity: s * impurity(s), [tau / 10**6, tau])
         value = two_token_mean(two_token_kl(mass), tau)
@@ -173,6 +197,34 @@ def _jeffreys() -> Iterator[tuple[Array, float]]:
     yield (q * delta).sum(1) - delta @ p - tau**2 * (1 - (q * q).sum(1)), 0.0
 
 
+def _jeffreys_of_two_tokens() -> Iterator[Mapping[str, Number]]:
+    for mass_text, tau_text in (("0.3", "0.8"), ("0.9", "2"), ("0.5", "0.05")):
+        mass, tau = mpf(mass_text), mpf(tau_text)
+        odds = mpmath.log(mass / (1 - mass))
+
+        def perturbed(u: Number, odds: Number = odds) -> Number:
+            return 1 / (1 + mpmath.exp(-odds - u))
+
+        def gini(u: Number, perturbed: Callable[[Number], Number] = perturbed) -> Number:
+            return perturbed(u) ** 2 + (1 - perturbed(u)) ** 2
+
+        yield {
+            "mean_jeffreys": two_token_mean(lambda u, m=mass, q=perturbed: (q(u) - m) * u, tau),  # type: ignore[misc]
+            "mean_gini_q": two_token_mean(gini, tau),
+            "noise": tau,
+        }
+
+
+def _kl_of_two_tokens() -> Iterator[Mapping[str, Number]]:
+    """A fair coin under weak noise comes close to the bound."""
+    for mass, tau in (("0.5", "1e-4"), ("0.5", "0.5"), ("0.9", "2"), ("0.01", "1")):
+        mean = two_token_mean(two_token_kl(mpf(mass)), mpf(tau))
+        yield {"mean_kl": mean, "noise": mpf(tau), "vocabulary": mpf(2)}
+
+
+_jeffreys_law = equal(mean_jeffreys, noise**2 * (1 - mean_gini_q))
+_kl_ceiling = at_most(mean_kl, noise**2 / 2 * (1 - 1 / vocabulary), increasing=("noise", "vocabulary"))
+
 F2 = Theorem(
     id="F2",
     name="noise-heat-flow",
@@ -182,16 +234,17 @@ F2 = Theorem(
     "integral of 1 - E|q_t|^2 over the noise variance t from 0 to tau^2, so E KL(p||q) <= tau^2 (1 - 1/V)/2.",
     status=Status.EXACT,
     hypotheses=("entries of delta independent Gaussian, mean 0, variance tau^2",),
-    claims=(
-        equal(mean_jeffreys, noise**2 * (1 - mean_gini_q)),
-        at_most(mean_kl, noise**2 / 2 * (1 - 1 / vocabulary), increasing=("noise", "vocabulary")),
-    ),
+    claims=(_jeffreys_law, _kl_ceiling),
     derivation=(
         argument("d/dt E F(sqrt(t) g) = E Laplacian(F)/2 for standard Gaussian g; E sum p delta = 0."),
         symbolic("The Laplacian of log sum w e^(s delta) is s^2(1 - |w_s|^2), V = 3", _laplacian),
         symbolic("d q_i/d delta_i = q_i(1 - q_i), V = 3; then Stein's lemma", _softmax_slope),
         argument("sum q^2 >= 1/V bounds the integrand."),
-        related("Both identities for two tokens, by integration at high precision", _heat_flow),
+        on_rows(
+            "The first identity for two tokens, by integration", (_jeffreys_law,), _jeffreys_of_two_tokens
+        ),
+        related("The second for two tokens, by integration at high precision", _heat_flow),
+        on_rows("The bound for two tokens, by integration", (_kl_ceiling,), _kl_of_two_tokens),
         simulated("The Jeffreys identity at V = 12, tau = 1.3, 100,000 draws", _jeffreys),
     ),
     source="new; Stein's lemma, heat equation",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import mpmath
 import numpy as np
@@ -16,6 +16,7 @@ from theory.formulas.claims import Bound, Claim, Estimate, about, at_most
 from theory.formulas.functions.elementary import coth_excess, kl_max, log_cosh, log_sinhc
 from theory.formulas.symbols import gini_r, oscillation, parameter
 from theory.instances.random_vectors import escort, zipf
+from theory.proofs.conclusion import concludes
 from theory.proofs.relations import related, within
 from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity, symbolic
@@ -71,7 +72,15 @@ def _flat_limits() -> Iterator[Relation]:
         yield mpf(abs(exact - value)), "<=", mpf(10 * np.exp(2 * c) / size)
 
 
-F8 = Theorem(
+_PARTS: tuple[Literal["upper", "estimate"], ...] = ("upper", "estimate")
+
+
+def _uniform_moment(s: int) -> Any:
+    """E e^(s delta), delta uniform on [-c, c]."""
+    return sp.integrate(sp.exp(s * _x), (_x, -half_width, half_width)) / (2 * half_width)
+
+
+F8: Theorem = Theorem(
     id="F8",
     name="noise-beyond-gauss",
     title="Other noise: the limit law is the cumulant generating function",
@@ -98,6 +107,30 @@ F8 = Theorem(
     derivation=(
         argument(
             "Jensen: E log sum p e^delta <= log E e^delta; the law of large numbers makes it an equality."
+        ),
+        *(
+            concludes(f"Lambda(1) of {law}: {part}", lambda n=number: F8.claims[n], part, derived)  # type: ignore[misc]
+            for number, law, derived in (
+                (0, "uniform noise", sp.log(_uniform_moment(1))),
+                (1, "Laplace noise", sp.log(1 / (2 * (1 - laplace_scale)) + 1 / (2 * (1 + laplace_scale)))),
+            )
+            for part in _PARTS
+        ),
+        concludes(
+            "Lambda(2)/2 - Lambda(1) of uniform noise",
+            lambda: F8.claims[2],
+            "estimate",
+            sp.log(_uniform_moment(2)) / 2 - sp.log(_uniform_moment(1)),
+        ),
+        concludes("c - (-c)", lambda: F8.claims[3], "upper", half_width - (-half_width)),
+        concludes(
+            "1 - E cos with both steps of Jensen",
+            lambda: F8.claims[4],
+            "upper",
+            1
+            - _uniform_moment(1)
+            / sp.sqrt(_uniform_moment(2))
+            / sp.sqrt(1 + gini_r * (_uniform_moment(3) / (_uniform_moment(1) * _uniform_moment(2)) - 1)),
         ),
         symbolic("The moment generating functions of uniform and Laplace noise", _growth_functions),
         argument(

@@ -25,12 +25,13 @@ from theory.formulas.symbols import (
 )
 from theory.instances.random_vectors import random_vector, zipf
 from theory.instances.two_atom_laws import swap
+from theory.proofs.conclusion import concludes
 from theory.proofs.relations import rarely, related
 from theory.proofs.sampled import sampled
 from theory.proofs.step import Relation, argument
-from theory.proofs.symbolic import expansion, identity, positive, symbolic
+from theory.proofs.symbolic import expansion, positive, symbolic
 from theory.statements.f_noise.curves import drift_rows
-from theory.statements.f_noise.noise import trace_square
+from theory.statements.f_noise.noise import cubes_p, trace_square
 from theory.statements.parameters import noise
 from theory.statements.shared_steps import Instance
 from theory.theorems.theorem import Status, Theorem, Witness
@@ -138,10 +139,14 @@ F6 = Theorem(
             "most sqrt(2)), sqrt(q) with half of sd_q, and TV(q,q') <= R/4 <= sqrt(2) |delta - delta'|/4."
         ),
         related("80 pairs of perturbations of one p", _two_perturbations),
-        identity(
-            "Gaussian concentration 2 e^(-x^2/(2 L^2 tau^2)) at L = 1/(2 sqrt(2))",
-            1 / (2 * sp.Rational(1, 8)),
-            4,
+        *(
+            concludes(
+                f"Gaussian concentration 2 e^(-x^2/(2 L^2 tau^2)) at L^2 = 1/{inverse}",
+                lambda claim=claim: claim,  # type: ignore[misc]
+                "upper",
+                (2 * sp.exp(-(deviation**2) / (2 * _s * noise**2))).subs(_s, sp.Rational(1, inverse)),
+            )
+            for claim, inverse in ((SQRT_KL_DEVIATES, 4), (ANGLE_DEVIATES, 2), (OVERLAP_DEVIATES, 8))
         ),
         rarely("Tails of sqrt(KL) and of the angle at V = 20, 100,000 draws", _tails),
     ),
@@ -209,6 +214,11 @@ VARIANCE_ABOVE = at_most(
 VARIANCE_BELOW = at_least(quantile_lower, _mean_half - _fluctuation)
 RANGE_QUANTILE = at_most(oscillation_quantile, 2 * noise * sp.sqrt(2 * sp.log(2 * vocabulary / risk)))
 
+_a_length = noise**2 / 2 * sp.sqrt(gini_p - 2 * cubes_p + gini_p**2)
+_a_max = noise**2 / 2 * sp.Min(p_max, sp.Rational(1, 2))
+_lemma_below = noise**2 * (1 - gini_p) / 2 - 2 * _a_length * sp.sqrt(exponent)
+_lemma_above = _lemma_below + 4 * _a_length * sp.sqrt(exponent) + 2 * _a_max * exponent
+
 F7 = Theorem(
     id="F7",
     name="noise-tails",
@@ -239,7 +249,20 @@ F7 = Theorem(
         argument(
             "Chernoff and the optimal u (Laurent and Massart 2000, lemma 1) with a_i = tau^2 lambda_i/2."
         ),
+        concludes(
+            "With a_i = tau^2 lambda_i/2 the lemma's mean + 2 |a|_2 sqrt(x) + 2 a_max x",
+            lambda: VARIANCE_ABOVE,
+            "upper",
+            _lemma_above,
+        ),
+        concludes("and mean - 2 |a|_2 sqrt(x)", lambda: VARIANCE_BELOW, "lower", _lemma_below),
         argument("A union bound over 2V Gaussian tails for R; lambda_max by E4, the trace by F1."),
+        concludes(
+            "2 V e^(-t^2/(2 tau^2)) = eta at t, and R <= 2t",
+            lambda: RANGE_QUANTILE,
+            "upper",
+            2 * sp.solve(sp.Eq(_s**2 / (2 * noise**2), sp.log(2 * vocabulary / risk)), _s)[-1],
+        ),
         rarely("Both tails for three distributions, 60,000 draws", _half_variances),
         rarely("The range of 2 and 50 Gaussians", _ranges),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import mpmath
@@ -16,7 +16,8 @@ from theory.formulas.claims import about, at_most, equal
 from theory.formulas.functions.elementary import log_cosh
 from theory.formulas.symbols import oscillation
 from theory.instances.trees import Tree, hilbert_distance, independent, swap_tree
-from theory.proofs.enumerated import enumerated, on_trees
+from theory.proofs.conclusion import concludes
+from theory.proofs.enumerated import enumerated, near, on_trees
 from theory.proofs.step import Method, Relation, StepFailedError, argument, computed
 from theory.proofs.symbolic import expansion, identity, positive, symbolic
 from theory.statements.parameters import (
@@ -127,12 +128,20 @@ G5 = Theorem(
         enumerated("prod_t sech(R_t/4) <= BC(P,Q) and e^(-KL) <= BC^2", _affinity),
         argument("Cauchy-Schwarz on |P - Q| = |sqrt P - sqrt Q| (sqrt P + sqrt Q): TV <= sqrt(1 - BC^2)."),
         on_trees("all five bounds", _root_n, _linear, _hellinger, _pinsker, _bretagnolle_huber),
+        concludes(
+            "Insert BC^2 >= e^-KL",
+            lambda: _bretagnolle_huber,
+            "upper",
+            sp.sqrt(1 - sequence_affinity**2).subs(sequence_affinity, sp.exp(-sequence_kl / 2)),
+        ),
         positive("below the threshold x/2 < 1 - e^-x", _pinsker_gap / _x, {_x: ("1e-9", "1.593624")}),
         positive("above it x/2 > 1 - e^-x", -_pinsker_gap, {_x: ("1.593625", "60")}),
         computed("neither Pinsker nor Hellinger is always better", Method.ENUMERATED, _which_is_better),
     ),
-    witnesses=tuple(
-        Witness("one token, a swap pair", values=swap_tree(1), claim=claim) for claim in (0, 1, 2)
+    witnesses=(
+        *(Witness("one token, a swap pair", values=swap_tree(1), claim=claim) for claim in (0, 1, 2)),
+        Witness("one token, a small swap", values=swap_tree(1), claim=3, parameters=("1e-6", "1e-4")),
+        Witness("one token, a large swap", values=swap_tree(1), claim=4, parameters=("60", "100")),
     ),
     limit=expansion("1 - sech^2(R/4) is R^2/16", 1 - sp.exp(-2 * log_cosh(R / 4)), R, R**2 / 16),
     source="Hellinger affinity; Bretagnolle and Huber 1979",
@@ -167,6 +176,17 @@ def _small_drift() -> str:
     return "errors at n = 25 .. 1600: " + ", ".join(f"{a:.1e}/{b:.1e}" for a, b in errors)
 
 
+_y = sp.Symbol("y", real=True)
+_text_law = about(sequence_tv, sp.erf(sp.sqrt(sequence_kl) / 2))
+_run_law = about(1 - survival, -expm1(-tv_total))
+
+
+def _short_runs() -> Iterator[Mapping[str, Any]]:
+    for n in (10, 1000, 10_000_000):
+        step = mpmath.tanh(mpmath.mpf("1e-3") * (1 if n < 10**7 else 1000) / n / 4)
+        yield {"survival": (1 - step) ** n, "tv_total": n * step}
+
+
 G13 = Theorem(
     id="G13",
     name="small-drift-laws",
@@ -174,10 +194,7 @@ G13 = Theorem(
     statement="As the steps get small, TV(P_n,Q_n) is about erf(sqrt(KL_n)/2), growing like sqrt(n), and "
     "the chance that coupled runs have parted is about 1 - exp(-sum_t E_P TV_t), growing like n.",
     status=Status.ASYMPTOTIC,
-    claims=(
-        about(sequence_tv, sp.erf(sp.sqrt(sequence_kl) / 2)),
-        about(1 - survival, -expm1(-tv_total)),
-    ),
+    claims=(_text_law, _run_law),
     hypotheses=(
         "every step's drift is small",
         "log-ratios along the text mix (a martingale central limit theorem)",
@@ -191,6 +208,15 @@ G13 = Theorem(
                 2 * sp.erf(_sigma / (2 * sp.sqrt(2))) / 2, sp.erf(sp.sqrt(_sigma**2 / 2) / 2), evaluate=False
             ),
         ),
+        concludes(
+            "and is the claim's",
+            lambda: _text_law,
+            "estimate",
+            sp.integrate(sp.exp(-(_y**2) / 2) / sp.sqrt(2 * sp.pi), (_y, -_sigma / 2, _sigma / 2)).subs(
+                _sigma, sp.sqrt(2 * sequence_kl)
+            ),
+        ),
+        near("Runs of n independent swap pairs, R = 1e-3/n", (_run_law,), _short_runs, 1e-4),
         argument("prod_t (1 - TV_t) is exp(-sum TV_t) up to sum TV_t^2."),
         computed("independent swap pairs: the errors fall with n", Method.ENUMERATED, _small_drift),
     ),

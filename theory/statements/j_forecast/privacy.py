@@ -19,7 +19,7 @@ from theory.proofs.sampled import sampled
 from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity
 from theory.statements.parameters import epsilon, privacy_delta
-from theory.theorems.theorem import Status, Theorem, Witness
+from theory.theorems.theorem import Edge, Status, Theorem, Witness
 
 R = oscillation
 Row = Mapping[str, Any]
@@ -62,6 +62,13 @@ _delta_curve = at_most(
     when=sp.Le(epsilon, R),
 )
 
+
+def _private() -> tuple[Row, Any, Any]:
+    values = {"epsilon": mpf("2.01"), "oscillation": mpf(2)}
+    assert _delta_curve.upper is not None
+    return values, _delta_curve.upper.exact(**values), mpf(0)
+
+
 J7 = Theorem(
     id="J7",
     name="privacy-curve",
@@ -84,6 +91,9 @@ J7 = Theorem(
         sampled("D_a <= a R^2/8 for a = 1/2, 2, 5, and log ratios within R", _renyi),
     ),
     witnesses=(Witness("two atoms with q/p = e^(-R/3) and e^(2R/3), eps = R/3", values=_best_pair),),
+    edges=(
+        Edge("for eps > R the curve is 0, and the formula is not: it would no longer be attained", _private),
+    ),
     limit=expansion("R/4 to leading order at eps = 0", (sp.exp(R / 2) - 1) ** 2 / (sp.exp(R) - 1), R, R / 4),
     source="McSherry and Talwar 2007; Dong, Durfee, Rogers 2020",
 )

@@ -16,6 +16,7 @@ from theory.formulas.claims import about, at_most
 from theory.formulas.functions.elementary import sech_deficit
 from theory.formulas.symbols import oscillation
 from theory.instances.trees import Prefix, Tree, hilbert_distance
+from theory.proofs.conclusion import concludes
 from theory.proofs.enumerated import enumerated
 from theory.proofs.step import Method, Relation, StepFailedError, argument, computed
 from theory.proofs.symbolic import expansion, identity
@@ -101,6 +102,8 @@ def _continuum() -> str:
 
 _two = at_most(two_token_tv, two_tokens(R1, sp.Max(R2, R1 / 2)), increasing=("first_budget", "second_budget"))
 
+_many = about(sequence_tv, sp.erf(R * sp.sqrt(steps) / (4 * sp.sqrt(2))))
+
 J2 = Theorem(
     id="J2",
     name="worst-sequence-tv",
@@ -112,9 +115,15 @@ J2 = Theorem(
     "first is free. With equal budgets tanh(R/4) + tanh(R/8) sech^2(R/4)/2. Many small steps: erf(R "
     "sqrt(n/32)). theory.sequences.worst_case encloses f_n with a gap of second order.",
     status=Status.SHARP,
-    claims=(_two, about(sequence_tv, sp.erf(R * sp.sqrt(steps) / (4 * sp.sqrt(2))))),
+    claims=(_two, _many),
     hypotheses=("R_t is the supremum over prefixes of the oscillation of step t",),
     derivation=(
+        concludes(
+            "Many small swaps: G13's erf(sqrt(KL)/2) at KL = n R^2/8 (B5)",
+            lambda: _many,
+            "estimate",
+            sp.erf(sp.sqrt(steps * R**2 / 8) / 2),
+        ),
         argument(
             "TV = E_P (1 - e^y)_+ with y = log Q/P; backward induction. f is convex in e^y, so for a "
             "given range of q/p the law on its two end points is extremal (chord), and E_p q/p = 1 fixes its "

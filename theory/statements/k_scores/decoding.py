@@ -13,7 +13,9 @@ from torch import Tensor
 
 from theory.arrays import Array
 from theory.formulas.claims import about, at_most
+from theory.instances.instance import Instance
 from theory.instances.trees import total_variation
+from theory.proofs.conclusion import concludes
 from theory.proofs.enumerated import on_rows
 from theory.proofs.relations import related, simulated
 from theory.proofs.step import Relation, argument
@@ -40,7 +42,7 @@ from theory.statements.parameters import (
     second_average,
     shared_hazard,
 )
-from theory.theorems.theorem import Status, Theorem
+from theory.theorems.theorem import Status, Theorem, Witness
 
 ALPHA = 0.05
 
@@ -129,6 +131,11 @@ def _best_coupling() -> Iterator[Relation]:
             yield shared, "<=", mpmath.sqrt(2) * best * (1 + mpf(10) ** -12)
 
 
+_greedy_law = about(greedy_hazard, margin_density * logit_noise / sp.sqrt(sp.pi))
+_shared_law = about(shared_hazard, noise * gini_mean / sp.sqrt(sp.pi))
+_normal = sp.exp(-(_u**2) / (4 * _tau**2)) / (2 * _tau * sp.sqrt(sp.pi))
+"""Density of the difference of two noises of standard deviation tau."""
+
 K10 = Theorem(
     id="K10",
     name="kernel-noise",
@@ -139,16 +146,20 @@ K10 = Theorem(
     "tau/sqrt(pi) E(1-|p|^2), the same law for the race; the best coupling with E TV = tau/sqrt(2 pi) E sum "
     "p_i sqrt(1-2p_i+|p|^2), at most sqrt 2 smaller. All are linear in s: half the noise, twice the length.",
     status=Status.ASYMPTOTIC,
-    claims=(
-        about(greedy_hazard, margin_density * logit_noise / sp.sqrt(sp.pi)),
-        about(shared_hazard, noise * gini_mean / sp.sqrt(sp.pi)),
-    ),
+    claims=(_greedy_law, _shared_law),
     hypotheses=("Gaussian noise, independent over logits; s is small", "the margin has a density at 0"),
     derivation=(
         identity(
             "a margin m flips with chance Phi(-m/(sqrt 2 s)); integrated over m it is s/sqrt(pi)",
             sp.Integral(sp.erfc(_m / (2 * _tau)) / 2, (_m, 0, sp.oo)),
             _tau / sp.sqrt(sp.pi),
+        ),
+        concludes(
+            "times the density of m at 0",
+            lambda: _greedy_law,
+            "estimate",
+            margin_density
+            * sp.integrate(sp.erfc(_m / (2 * _tau)) / 2, (_m, 0, sp.oo)).subs(_tau, logit_noise),
         ),
         argument("Shared noise flips with sum p_i p_j |delta_i - delta_j|/2 to first order (G11)."),
         identity(
@@ -157,6 +168,12 @@ K10 = Theorem(
                 2 * _u * sp.exp(-(_u**2) / (4 * _tau**2)) / (2 * _tau * sp.sqrt(sp.pi)), (_u, 0, sp.oo)
             ),
             2 * _tau / sp.sqrt(sp.pi),
+        ),
+        concludes(
+            "half of it times 1 - |p|^2 = sum over i != j of p_i p_j",
+            lambda: _shared_law,
+            "estimate",
+            gini_mean * sp.integrate(2 * _u * _normal, (_u, 0, sp.oo)).subs(_tau, noise) / 2,
         ),
         argument(
             "TV = E_p|delta - E_p delta|/2 to first order, and delta_i - E_p delta has variance tau^2 (1 - 2 "
@@ -187,6 +204,12 @@ def _length_normalised() -> Iterator[Mapping[str, Any]]:
         }
 
 
+def _changing_places(x: Any) -> Mapping[str, Any]:
+    """One option moves up by 2x/3, the other down by x/3."""
+    pair = Instance([-x / 2, mpf(0)], [2 * x / 3, -x / 3])
+    return {"option_tv": pair.column("tv"), "first_average": 2 * x / 3, "second_average": x / 3}
+
+
 _options = at_most(
     option_tv,
     sp.tanh((first_average + second_average) / 4),
@@ -212,6 +235,7 @@ K12 = Theorem(
         argument("B1 with that oscillation."),
         on_rows("random options of 1 to 8 tokens", (_options,), _length_normalised),
     ),
+    witnesses=(Witness("two options of one token that change places", values=_changing_places),),
     source="B1, H1, H3",
 )
 

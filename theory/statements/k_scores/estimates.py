@@ -12,6 +12,7 @@ from mpmath import mpf
 
 from theory.formulas.claims import about, at_least, at_most, between
 from theory.instances.trees import Prefixes
+from theory.proofs.conclusion import concludes
 from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import identity
 from theory.statements.k_scores.scored import Scored, on_scores, positive_part
@@ -61,6 +62,10 @@ def _along_the_text(x: Scored) -> Iterator[Relation]:
 _x, _s = sp.symbols("x s", positive=True)
 _y = sp.Symbol("y", real=True)
 
+_share = about(sample_share, sp.exp(-2 * sequence_kl))
+_mean, _spread = -sequence_kl, 2 * sequence_kl
+"""Mean and variance of a normal log w with E w = 1."""
+
 K6 = Theorem(
     id="K6",
     name="score-estimates",
@@ -71,11 +76,17 @@ K6 = Theorem(
     "the effective share of N texts is e^(-2 KL): the feasible length is about one nat in all. Bands need "
     "no rule (K4); an estimate is quoted with ten effective prompts and no text of a tenth of the weight.",
     status=Status.VALID,
-    claims=(about(sample_share, sp.exp(-2 * sequence_kl)),),
+    claims=(_share,),
     hypotheses=("texts are sampled from P, and Q << P", "the estimate: log w is normal with mean -KL (G13)"),
     derivation=(
         argument("Var <= E w^2 f^2 - b^2 <= E w^2 - b^2; min(M,w)^2 f^2 <= M w f."),
         on_scores("moments, caps, the control and its best multiple", _moments),
+        concludes(
+            "The share is 1/E w^2 = e^(-2 mean - 2 variance) for normal log w",
+            lambda: _share,
+            "estimate",
+            sp.exp(-2 * _mean - 2 * _spread),
+        ),
         argument("Each term of the sum over t has mean E_Q of a telescoping difference."),
         on_scores("random tables along the text", _along_the_text),
         identity(

@@ -1,0 +1,1 @@
+"""Forecasts of scores held against models that really answer."""

@@ -1,0 +1,88 @@
+"""What it costs to know a score: one more spec read off, and answers written from drafts.
+
+Reading off is compared with one forward pass over the same questions and their usual answers, head included;
+writing from drafts with writing alone, both with a cache and in batches. Processor time, one thread, ratios.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from real.models.load import LanguageModel
+from real.pruning.variants import variant
+from real.scores.resolved import resolve
+from real.scores.tree import trees
+from real.tasks.source import Asked, TaskSource
+from real.text.drafted import write_from_drafts
+from real.text.passes import final_hidden, head_logits
+from tests.benchmarks.test_trace import seconds, smollm2_shape
+
+pytestmark = pytest.mark.benchmark
+
+QUESTIONS, ROUNDS = 100, 3
+SHOWN = "The past tense of go is went. The past tense of sing is sang. "
+LENGTHS = (8, 32)
+Note = Callable[[str, object], None]
+
+
+@pytest.fixture(scope="module")
+def lm() -> LanguageModel:
+    return smollm2_shape(layers=30)
+
+
+def questions(answers: tuple[str, ...]) -> TaskSource:
+    """Short answers after the same two worked examples."""
+    asked = [Asked(f"{SHOWN}The past tense of verb {n} is", answers) for n in range(QUESTIONS)]
+    return TaskSource("short", tuple(asked), stops=("\n", "."), horizon=8)
+
+
+def one_pass(lm: LanguageModel, source: TaskSource) -> Callable[[], object]:
+    """Read every question with its first answer, and the head at every token of the answer."""
+    answers = [list(lm.tokenizer(" " + one.answers[0] + ".").input_ids) for one in source.questions]
+    prompts = [list(prompt) for prompt in source.prompts(lm)]
+    rows = sorted(zip(prompts, answers, strict=True), key=lambda row: len(row[0]) + len(row[1]))
+    texts = [torch.tensor(prompt + answer) for prompt, answer in rows]
+    tokens = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
+
+    def work() -> None:
+        hidden = final_hidden(lm, tokens)
+        for states, (prompt, answer) in zip(hidden, rows, strict=True):
+            torch.softmax(head_logits(lm, states[len(prompt) - 1 : len(prompt) + len(answer)]).double(), -1)
+
+    return work
+
+
+@pytest.mark.parametrize("answers", [("went",), ("went", "had gone", "did go", "walked")])
+def test_one_more_spec_beside_one_pass(
+    lm: LanguageModel, answers: tuple[str, ...], record_property: Note
+) -> None:
+    source = questions(answers)
+    known = resolve(lm, trees(lm, source)).trees
+    plain = one_pass(lm, source)
+    with variant(lm, "attn:[20]") as other:
+        pairs = [(seconds(lambda: resolve(other, known)), seconds(plain)) for _ in range(ROUNDS)]
+    ratio = sorted(read / passed for read, passed in pairs)[ROUNDS // 2]
+    record_property(f"scores: one more spec, {len(answers)} answers, in passes over the tokens", ratio)
+    print(f"\none more spec on {QUESTIONS} questions, {len(answers)} answers each: {ratio:.2f} passes")
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize(
+    ("name", "other", "every"), [("same model", "attn:0", 0), ("a text that parts at once", "attn:0", 1)]
+)
+def test_writing_from_drafts_beside_writing_alone(
+    lm: LanguageModel, length: int, name: str, other: str, every: int, record_property: Note
+) -> None:
+    """The best draft there is, and the worst: every token of it wrong."""
+    prompts = [list(prompt) for prompt in questions(("went",)).prompts(lm)][:32]
+    alone = [[] for _ in prompts]  # type: list[list[int]]
+    written = write_from_drafts(lm, prompts, alone, length)
+    drafts = [[token + every for token in text] for text in written]
+    with variant(lm, other) as model:
+        drafted = seconds(lambda: write_from_drafts(model, prompts, drafts, length))
+        plain = seconds(lambda: write_from_drafts(model, prompts, alone, length))
+    record_property(f"drafts of {length} tokens, {name}: times cheaper", plain / drafted)
+    print(f"\n{length} tokens from drafts, {name}: {plain / drafted:.2f} times cheaper than alone")

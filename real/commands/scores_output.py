@@ -34,6 +34,11 @@ def show(lm: LanguageModel, report: ScoreReport, decoding: Decoding) -> None:
     for _, verdicts in groupby(report.verdicts, lambda one: (one.task, one.prompts)):
         parts.append(_table(list(verdicts)))
     parts.append(_caption(report))
+    if small := sorted({one.task for one in report.verdicts if one.before.mean < report.epsilon}):
+        parts.append(
+            f"The dense model itself scores less than {report.epsilon:g} on {', '.join(small)}: no such loss "
+            "is possible, so safe says nothing there."
+        )
     if floor := max(one.noise for one in report.verdicts):
         parts.append(f"noise floor: the same weights, evaluated in two ways, move a score by {floor:.4f}")
     if any(one.explanation for one in report.verdicts):

@@ -61,7 +61,7 @@ def search(
     lm = load(model, device, dtype, named)
     tokens = max(tokens, budget.tokens or 0)
     texts = Texts(lm, (wanted or default_texts())[:rows], tokens, budget, seed)
-    facts = [str(budget.label), kinds, tokens, rows, wanted, seed, dtype]
+    facts = [budget.content, kinds, tokens, rows, wanted, seed, dtype]
     found = start(lm, texts, kinds, saving, out, facts)
     best = exactly(found, drop) if drop else within(found, budget)
     say(f"searched: {len(found.points)} sets, {texts.resume.layers_run} layers run, best {best.spec}")

@@ -170,7 +170,7 @@ def in_words(verdict: Verdict) -> str:
     """For example ``undecided, loss 0.08 (0.03 to 0.14): about 60 more prompts``."""
     loss = verdict.loss
     mean, lower, upper = (f"{value:z.{_SHOWN}f}" for value in (loss.mean, loss.lower, loss.upper))
-    limits = f" ({lower} to {upper})" if loss.upper - loss.lower > _EXACT else ""
+    limits = f" ({lower} to {upper})" if lower != upper and loss.upper - loss.lower > _EXACT else ""
     text = f"{verdict.outcome.value}, loss {mean}{limits}"
     if verdict.outcome is Outcome.UNDECIDED and verdict.more:
         text += f": about {verdict.more} more prompts"

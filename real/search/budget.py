@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from theory.names import lookup
@@ -34,6 +35,13 @@ class Budget:
         if self.what == "score":
             return f"score({self.task})>={1 - self.limit:g}"
         return f"tv({self.tokens})<={self.limit:g}" if self.what == "tv" else f"kl<={self.limit:g}"
+
+    @property
+    def content(self) -> str:
+        """What the measured number depends on beside the model: its kind, and the questions of a task's "
+        "file."""
+        file = Path(self.task or "")
+        return self.label + (file.read_text("utf-8", "replace") if self.task and file.is_file() else "")
 
     @property
     def label(self) -> str:

@@ -30,6 +30,7 @@ from real.structure.part import Part
 from real.text.sample import sample
 from real.text.texts import calibration_tokens
 from theory import survival_weights_given_tv, tv_terms
+from theory.fingerprint import fingerprint
 from theory.terminal.console import say, track
 
 KINDS = {"attn": ("attn",), "mlp": ("mlp",), "joint": ("attn", "mlp")}
@@ -98,7 +99,7 @@ def compare(
     ``after``; whether a repair was kept.
     """
     search = _searched(lm, folder, sizes, seed)
-    journal = Journal(folder / "compared.jsonl", [lm.content, repr(sizes), seed])
+    journal = Journal(folder / "compared.jsonl", [lm.content, repr(sizes), seed, fingerprint(__name__)])
     report: list[_Report] = []
 
     def measured(spec: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from real.cache import content_key
+from theory.files import atomic_path
 from theory.terminal.console import say
 
 
@@ -33,8 +34,8 @@ class Journal:
             say(f"{path} belongs to another search and is begun anew")
         # Written anew without what was cut short, so that the next line begins a line.
         whole = [{"key": self._key}, *({"name": n, "value": v} for n, v in self.known.items())]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(json.dumps(entry) + "\n" for entry in whole), encoding="utf-8")
+        with atomic_path(path) as partial:
+            partial.write_text("".join(json.dumps(entry) + "\n" for entry in whole), encoding="utf-8")
 
     def recall(self, name: str, measure: Callable[[], Any]) -> Any:
         """The value of that name: as noted, or measured now and noted."""

@@ -22,6 +22,7 @@ from real.search.measuring import Texts
 from real.search.saving import parameters, seconds
 from real.structure.anatomy import KINDS, Anatomy
 from real.structure.part import Part
+from theory.fingerprint import fingerprint
 from theory.names import lookup
 from theory.terminal.console import track
 
@@ -83,7 +84,7 @@ def start(
     facts: object,
 ) -> Search:
     """Run every candidate by itself, once, and compute the Gram matrix; or read both from the journal."""
-    journal = Journal(folder and folder / "journal.jsonl", [facts, lm.content])
+    journal = Journal(folder and folder / "journal.jsonl", [facts, lm.content, fingerprint(__name__)])
     candidates = tuple(_candidates(lm.anatomy, kinds))
     texts.resume.rebase(())
 

@@ -151,6 +151,16 @@ def test_a_killed_search_goes_on_with_the_same_bits(lm: LanguageModel, tmp_path:
         assert (folder / "journal.jsonl").read_bytes() == lines
 
 
+def test_a_changed_task_file_is_measured_again(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    budget = parse_budget(f"score({path})>=0.5")
+    path.write_text("one")
+    before = budget.content
+    path.write_text("two")
+    assert budget.content != before
+    assert parse_budget("kl<=0.1").content == parse_budget("kl<=0.2").content
+
+
 def test_a_journal_of_something_else_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     assert Journal(path, "one").recall("a", lambda: 1) == 1

@@ -82,10 +82,10 @@ def read_model(auto: Any, place: str, name: str, **how: Any) -> PreTrainedModel:
         model, info = _from_pretrained(auto, place, name, how)
         drew = not torch.equal(before, torch.get_rng_state())
         refuse_incomplete(model, info, name)
-        model = _plain(model, name)
+        model = _plain(model, place, name)
         if drew:  # the library drew something, perhaps only to overwrite it
             torch.manual_seed(1)
-            _refuse_difference(model, _plain(_from_pretrained(auto, place, name, how)[0], name), name)
+            _refuse_difference(model, _plain(_from_pretrained(auto, place, name, how)[0], place, name), name)
         refuse_not_finite(model, name)
     model.eval()  # type: ignore[no-untyped-call]
     return model
@@ -113,9 +113,9 @@ def _from_pretrained(
     return read
 
 
-def _plain(model: PreTrainedModel, name: str) -> PreTrainedModel:
+def _plain(model: PreTrainedModel, place: str, name: str) -> PreTrainedModel:
     try:
-        return plain_weights(model, name)
+        return plain_weights(model, place, name)
     except QuantisedError as error:
         raise ModelUnavailableError(f"{name!r} is stored quantised and {error}: {WAY_ROUND}") from error
 

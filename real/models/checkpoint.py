@@ -233,14 +233,15 @@ def refuse_not_finite(model: nn.Module, name: str) -> None:
 
 
 @contextmanager
-def one_sentence(name: str) -> Iterator[None]:
-    """Turn whatever the loaders raise about foreign files into one sentence."""
+def one_sentence(name: str, kind: str = "") -> Iterator[None]:
+    """Turn whatever the loaders raise about foreign files into one sentence; ``kind`` is what they read."""
     try:
         yield
     except ModelUnavailableError:
         raise
     except Exception as error:  # truncated files, unknown architectures, packages that are not there
-        raise ModelUnavailableError(f"cannot load {name!r}: {_short(error)}") from error
+        read_as = f" as a {kind}" if kind else ""
+        raise ModelUnavailableError(f"cannot load {name!r}{read_as}: {_short(error)}") from error
 
 
 def _short(error: Exception) -> str:

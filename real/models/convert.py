@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import xxhash
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from real.cache import cache_folder, complete_folder
@@ -37,12 +38,29 @@ def registry_folder(name: str, source: Source) -> Path:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether every file that the conversion wrote is there with the size it had."""
+    """Whether every file that the conversion wrote is there with the content it had.
+
+    Conversions of earlier versions recorded sizes; those are held to their sizes.
+    """
     try:
         files = json.loads((folder / PROVENANCE).read_text())["files"]
-        return all((folder / name).stat().st_size == size for name, size in files.items())
-    except (OSError, ValueError, KeyError):
+        return all(
+            (folder / name).stat().st_size == known
+            if isinstance(known, int)
+            else file_hash(folder / name) == known
+            for name, known in files.items()
+        )
+    except (OSError, ValueError, KeyError, AttributeError):
         return False
+
+
+def file_hash(path: Path) -> str:
+    """Hash (xxh3, 128 bits, hexadecimal) of a file's bytes; gigabytes a second."""
+    state = xxhash.xxh3_128()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 24):
+            state.update(piece)
+    return state.hexdigest()
 
 
 def _convert_gguf(source: Source, folder: Path) -> None:
@@ -79,11 +97,11 @@ def _write_provenance(name: str, source: Source, folder: Path) -> None:
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """Write what is known of a converted model beside it, with the sizes by which it is known to be whole."""
+    """Write what is known of a converted model beside it, with the hashes that say it is whole."""
     facts = facts | {
         "converted_with": {package: version(package) for package in ("torch", "transformers", "gguf")},
         "files": {
-            path.relative_to(folder).as_posix(): path.stat().st_size
+            path.relative_to(folder).as_posix(): file_hash(path)
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         },

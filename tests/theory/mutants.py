@@ -181,6 +181,6 @@ def notice(mutant: Mutant) -> str:
         for step in dict.fromkeys(steps):
             try:
                 step.check()
-            except (ArithmeticError, ValueError) as error:
+            except (ArithmeticError, ValueError, TypeError) as error:  # TypeError: a root became complex
                 return f"step: {step.text} ({error})"
     return ""

@@ -78,8 +78,12 @@ def test_a_truncated_cached_model_is_noticed(tmp_path: Path) -> None:
     assert convert.is_complete(tmp_path)
     facts = json.loads((tmp_path / convert.PROVENANCE).read_text())
     assert facts["sha256"] == SOURCES["smollm2-135m"].sha256
-    (tmp_path / "model.safetensors").write_bytes(b"1234")
-    assert not convert.is_complete(tmp_path)
+    for damaged in (b"1234", b"1234567\x00"):  # shorter, and of the same size with another byte
+        (tmp_path / "model.safetensors").write_bytes(damaged)
+        assert not convert.is_complete(tmp_path)
+    facts["files"] = {"model.safetensors": 8}  # as an earlier version wrote it
+    (tmp_path / convert.PROVENANCE).write_text(json.dumps(facts))
+    assert convert.is_complete(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["mixtral", "gpt_oss"])

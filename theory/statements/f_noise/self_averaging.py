@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import mpmath
 import numpy as np
@@ -15,6 +15,7 @@ from theory.effects.expectations import expected_cosdist, expected_kl, moments
 from theory.formulas.claims import at_least, at_most, between
 from theory.formulas.symbols import gini_p, gini_r, parameter, vocabulary
 from theory.instances.random_vectors import escort, noise_mean, zipf
+from theory.proofs.conclusion import concludes
 from theory.proofs.relations import rarely, related, within
 from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity, symbolic
@@ -123,7 +124,53 @@ def _corrections() -> Iterator[Relation]:
                 yield mpf(error), "<=", mpf(np.exp(9 * tau**2) / size**2)
 
 
-F5 = Theorem(
+def _grown(s: Any) -> Any:
+    """E e^(s delta)."""
+    return sp.exp(s**2 * noise**2 / 2)
+
+
+def _spread(s: Any) -> Any:
+    """Var e^(s delta)/E e^(s delta), over |w|^2 the variance of its mean under w."""
+    return _grown(2 * s) / _grown(s) ** 2 - 1
+
+
+def _covariance(s: Any, t: Any) -> Any:
+    return _grown(s + t) / (_grown(s) * _grown(t)) - 1
+
+
+def _jensen(half: Any, weight: Any) -> Any:
+    """E cos (half = 1, weight |r|^2) and E BC (1/2, |p|^2) from below: both steps of Jensen."""
+    return _grown(half) / sp.sqrt(_grown(2 * half) * (1 + weight * _covariance(half, 2 * half)))
+
+
+_half = sp.Rational(1, 2)
+_cos_limit, _bc_limit = _grown(1) / sp.sqrt(_grown(2)), _grown(_half) / sp.sqrt(_grown(1))
+_tv_limit = sp.integrate(
+    sp.exp(-(_x**2) / 2) / sp.sqrt(2 * sp.pi), (_x, -noise / 2, noise / 2)
+)  # of N(0,1) and N(tau,1)
+_cos_shift = sp.Rational(3, 8) * gini_r * _spread(2) - gini_r * _covariance(1, 2) / 2
+_Part = Literal["lower", "upper", "estimate"]
+_DERIVED: tuple[tuple[int, _Part, str, Any], ...] = (
+    (0, "lower", "1 - cos: less sd Z_2", 1 - _cos_limit - sp.sqrt(gini_r * _spread(2))),
+    (0, "upper", "1 - cos: Jensen twice", 1 - _jensen(1, gini_r)),
+    (0, "estimate", "E Z_1/sqrt(Z_2) to second order", 1 - _cos_limit * (1 + _cos_shift)),
+    (
+        1,
+        "lower",
+        "KL: half of int |p|^2 e^(2ta)",
+        sp.integrate((1 - gini_p * sp.exp(2 * _t * (1 + gini_p))) / 2, (_t, 0, noise**2)),
+    ),
+    (1, "upper", "KL: |q|^2 >= 1/V (F2)", sp.integrate((1 - 1 / vocabulary) / 2, (_t, 0, noise**2))),
+    (1, "estimate", "E log Z_1 to second order", sp.log(_grown(1)) - gini_p * _spread(1) / 2),
+    (2, "lower", "BC: Jensen twice", _jensen(_half, gini_p)),
+    (2, "upper", "BC: plus sd Z_1", _bc_limit + sp.sqrt(gini_p * _spread(1))),
+    (2, "estimate", "BC in the limit", _bc_limit),
+    (3, "lower", "TV: less half of sd Z_1", _tv_limit - sp.sqrt(gini_p * _spread(1)) / 2),
+    (3, "upper", "TV: plus half of sd Z_1", _tv_limit + sp.sqrt(gini_p * _spread(1)) / 2),
+    (3, "estimate", "TV of N(0,1) and N(tau,1)", _tv_limit),
+)
+
+F5: Theorem = Theorem(
     id="F5",
     name="self-averaging",
     title="Self-averaging: flat distributions see a Gaussian channel with d' = s/T",
@@ -192,6 +239,10 @@ F5 = Theorem(
         argument(
             "F2 with (sum p e^delta)^-2 <= e^(-2 sum p delta) gives E|q_t|^2 <= sum p_i^2 e^(2ta_i), "
             "a_i = 1 - 2p_i + |p|^2 <= a."
+        ),
+        *(
+            concludes(text, lambda number=number: F5.claims[number], part, derived)  # type: ignore[misc]
+            for number, part, text, derived in _DERIVED
         ),
         related("The rates for 1 - cos and KL against F3, five distributions, tau from 0.05 to 2", _rates),
         rarely("The rates for BC and TV, three distributions, 3000 draws", _average_rates),

@@ -82,10 +82,10 @@ def read_model(auto: Any, place: str, name: str, **how: Any) -> PreTrainedModel:
         model, info = _from_pretrained(auto, place, name, how)
         drew = not torch.equal(before, torch.get_rng_state())
         refuse_incomplete(model, info, name)
-        model = _plain(model, name)
+        model = _plain(model, place, name)
         if drew:  # the library drew something, perhaps only to overwrite it
             torch.manual_seed(1)
-            _refuse_difference(model, _plain(_from_pretrained(auto, place, name, how)[0], name), name)
+            _refuse_difference(model, _plain(_from_pretrained(auto, place, name, how)[0], place, name), name)
         refuse_not_finite(model, name)
     model.eval()  # type: ignore[no-untyped-call]
     return model
@@ -113,9 +113,9 @@ def _from_pretrained(
     return read
 
 
-def _plain(model: PreTrainedModel, name: str) -> PreTrainedModel:
+def _plain(model: PreTrainedModel, place: str, name: str) -> PreTrainedModel:
     try:
-        return plain_weights(model, name)
+        return plain_weights(model, place, name)
     except QuantisedError as error:
         raise ModelUnavailableError(f"{name!r} is stored quantised and {error}: {WAY_ROUND}") from error
 
@@ -233,14 +233,15 @@ def refuse_not_finite(model: nn.Module, name: str) -> None:
 
 
 @contextmanager
-def one_sentence(name: str) -> Iterator[None]:
-    """Turn whatever the loaders raise about foreign files into one sentence."""
+def one_sentence(name: str, kind: str = "") -> Iterator[None]:
+    """Turn whatever the loaders raise about foreign files into one sentence; ``kind`` is what they read."""
     try:
         yield
     except ModelUnavailableError:
         raise
     except Exception as error:  # truncated files, unknown architectures, packages that are not there
-        raise ModelUnavailableError(f"cannot load {name!r}: {_short(error)}") from error
+        read_as = f" as a {kind}" if kind else ""
+        raise ModelUnavailableError(f"cannot load {name!r}{read_as}: {_short(error)}") from error
 
 
 def _short(error: Exception) -> str:

@@ -58,7 +58,7 @@ def gguf_folder(path: Path) -> Path:
 
     def build(folder: Path) -> None:
         say(f"{path.name}: dequantising once; the GGUF engine (real record) runs its own kernels instead")
-        with remarks.status(f"converting {path.name}"), one_sentence(str(path)), quiet():
+        with remarks.status(f"converting {path.name}"), one_sentence(str(path), "GGUF file"), quiet():
             dequantise(path, folder)
         facts = {"source": str(path.resolve()), "version": None, "sha256": sha256}
         write_facts(folder, facts | {"weights": "dense = dequantised GGUF file"})

@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import FineGrainedFP8Config, PretrainedConfig, PreTrainedModel
 
 from real.structure.probe import no_cache, probe_tokens
 from theory.terminal.console import say
 
 _TOKENS = 16
 _WRONG = 0.5  # nats per token between a library's kernels and the weights that it says it stores
+_READ_PLAIN: dict[str, Any] = {"fp8": FineGrainedFP8Config}
 WAY_ROUND = (
     "load the checkpoint that it was made from or a GGUF file of it, or serve it and name the server's "
     "address (real record, real forecast, real evaluate)"
@@ -30,7 +31,13 @@ def stored_format(place: str) -> str | None:
     return None if found is None else str(found.get("quant_method", "of unknown kind"))
 
 
-def plain_weights(model: PreTrainedModel, name: str) -> PreTrainedModel:
+def reading(place: str) -> dict[str, Any]:
+    """What ``from_pretrained`` is told so that a library reads its codes as plain weights, where it can."""
+    config = _READ_PLAIN.get(stored_format(place) or "")
+    return {} if config is None else {"quantization_config": config(dequantize=True)}
+
+
+def plain_weights(model: PreTrainedModel, place: str, name: str) -> PreTrainedModel:
     """The model with ordinary linear maps whose weights are what the codes stand for.
 
     A library that also rounds activations computes something else; how much is measured on a few tokens and
@@ -41,8 +48,11 @@ def plain_weights(model: PreTrainedModel, name: str) -> PreTrainedModel:
     QuantisedError
         The library does not say what its codes stand for, or its kernels compute something else.
     """
+    if reading(place) and all(_plain(value) for value in model.parameters()):
+        say(f"{name}: weights of {stored_format(place)} are dequantised; its own kernels do not run here")
+        return _unmarked(model)
     quantiser: Any = getattr(model, "hf_quantizer", None)
-    if quantiser is None or all(_plain(value) for value in model.parameters()):
+    if quantiser is None:
         return model
     method = str(getattr(quantiser.quantization_config.quant_method, "value", "of unknown kind"))
     try:
@@ -57,12 +67,16 @@ def plain_weights(model: PreTrainedModel, name: str) -> PreTrainedModel:
     moved = float((before.exp() * (before - after)).sum(-1).mean())
     if not moved <= _WRONG:
         raise QuantisedError(f"the weights that {method} gives compute other text than its kernels do")
-    # it calls itself quantised and would be saved as codes, although its weights are plain
+    say(f"{name}: weights of {method} are dequantised; its own kernels are {moved:.2g} nats per token away")
+    return _unmarked(model)
+
+
+def _unmarked(model: PreTrainedModel) -> PreTrainedModel:
+    """It calls itself quantised and would be saved as codes, although its weights are plain."""
     model.hf_quantizer = None  # type: ignore[assignment]
     model._weight_conversions = None  # type: ignore[assignment]
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    say(f"{name}: weights of {method} are dequantised; its own kernels are {moved:.2g} nats per token away")
     return model
 
 

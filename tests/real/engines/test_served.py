@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,9 +13,12 @@ import torch
 from real.engines.engine import EngineError, Row
 from real.engines.http_server import KEY
 from real.engines.hugging_face import HuggingFaceEngine
+from real.engines.recording import draw_record, score_record
 from real.engines.served import ServedEngine
+from real.forecast.recorded import forecast_records
 from real.models.load import LanguageModel
 from real.records import Decoding, RecordedText
+from real.records.write import Progress
 from tests.real.engines.dialects import TinyServer, serve
 
 TEXTS = [
@@ -209,3 +215,34 @@ def test_a_model_is_named_among_several(tiny_lm: LanguageModel) -> None:
         with pytest.raises(ValueError, match="nearest"):
             ServedEngine(f"{address}#tinny")
         assert "large" in ServedEngine(f"{address}#big").description
+
+
+def test_a_recording_goes_on_after_a_server_failed(tiny_lm: LanguageModel, tmp_path: Path) -> None:
+    class Fails(TinyServer):
+        left = 7
+
+        def completion(self, body: dict[str, Any]) -> dict[str, Any]:
+            if body["max_tokens"] == 3 or "prompt_logprobs" in body:
+                self.left -= 1
+            return super().completion(body)
+
+        def answer(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+            return (400, {"message": "out\nof memory"}) if self.left < 0 else super().answer(path, body)
+
+    server, prompts = Fails(tiny_lm, "vllm"), [f"prompt {index}" for index in range(11)]
+    dense, other = tmp_path / "dense.jsonl", tmp_path / "other.jsonl"
+
+    def interrupted(record: Callable[[ServedEngine], Progress]) -> None:
+        with serve(server) as address:
+            engine = ServedEngine(address)
+            engine.name = "http://tiny"  # the port is another one every time
+            with pytest.raises(EngineError, match="answers 400: out of memory"):
+                record(engine)
+            server.left = 1000
+            done = record(engine)
+        assert 0 < done.kept < 11 == done.kept + done.written
+
+    interrupted(lambda engine: draw_record(engine, prompts, dense, tokens=3))
+    server.left = 7
+    interrupted(lambda engine: score_record(engine, dense, other))
+    assert forecast_records(dense, other).kl_per_token.mean == pytest.approx(0, abs=1e-6)

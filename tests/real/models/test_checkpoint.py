@@ -144,9 +144,11 @@ def test_damaged_files_are_one_sentence(damage: Callable[[bytes], bytes], said: 
 @pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "compressed-tensors"])
 def test_a_quantised_checkpoint_without_its_package(method: str, tmp_path: Path) -> None:
     place = saved(tmp_path / "model")
-    edit(place, quantization_config={"quant_method": method, "bits": 4, "load_in_4bit": True})
+    how = {"load_in_4bit": True} if method == "bitsandbytes" else {}
+    edit(place, quantization_config={"quant_method": method, "bits": 4, **how})
     said = refusal(place)
-    assert f"stored quantised by {method}" in said
+    assert "stored quantised" in said
+    assert method in said
     assert "GGUF" in said
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForCausalLM,
     CLIPVisionConfig,
@@ -91,6 +93,36 @@ def test_codes_that_stand_for_other_weights_are_refused(
 
 def _packed_again(place: str) -> Any:
     return AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)
+
+
+def test_float8_blocks_become_the_weights_that_they_stand_for(tmp_path: Path) -> None:
+    """As DeepSeek and others publish: float8 numbers with a scale for every block."""
+    lm, block = tiny_language_model(hidden_size=64, intermediate_size=128), 32
+    place = tmp_path / "fp8"
+    lm.model.save_pretrained(place)
+    lm.tokenizer.save_pretrained(place)
+    stored, expected = load_file(place / "model.safetensors"), {}
+    for key, weight in list(stored.items()):
+        expected[key] = weight
+        if "proj" in key:
+            blocks = weight.unflatten(0, (-1, block)).unflatten(2, (-1, block))
+            scale = blocks.abs().amax((1, 3), keepdim=True) / 448
+            codes = (blocks / scale).to(torch.float8_e4m3fn)
+            stored[key] = codes.flatten(2).flatten(0, 1)
+            stored[key.replace("weight", "weight_scale_inv")] = scale[:, 0, :, 0].contiguous()
+            expected[key] = (codes.float() * scale).flatten(2).flatten(0, 1)
+    save_file(stored, place / "model.safetensors", {"format": "pt"})
+    describe(place, quant_method="fp8", weight_block_size=[block, block], activation_scheme="dynamic")
+    found = load(str(place))
+    lm.model.load_state_dict(expected)
+    assert torch.equal(logits(found.model), logits(lm.model))
+    assert found.provenance["weights"] == "dequantised from fp8"
+    assert torch.equal(logits(load(str(save(found, tmp_path / "plain"))).model), logits(lm.model))
+
+
+def describe(place: Path, **how: object) -> None:
+    config = place / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"quantization_config": how}))
 
 
 def test_shards_are_one_model(tmp_path: Path) -> None:

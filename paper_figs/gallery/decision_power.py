@@ -67,11 +67,13 @@ def _shares(axis: Axes, frame: pd.DataFrame) -> None:
         y = np.concatenate([[0], np.arange(1, len(counts) + 1), [len(counts)]]) / len(part)
         axis.step(x, y, where="post", color=colour, label=f"{words}, {len(part)} cases")
     axis.axvline(prompts_needed(EPSILON), color=BLACK, lw=0.6, ls=":")
-    axis.text(prompts_needed(EPSILON) * 1.03, 0.97, "least for any method (K0)", fontsize=5, va="top")
+    axis.text(
+        prompts_needed(EPSILON) * 0.96, 0.02, "least for any method (K0)", fontsize=5, rotation=90, ha="right"
+    )
     axis.set(title="sampled answers", xlabel="prompts", ylabel="cases with 80 % right verdicts")
-    axis.set(xscale="log", ylim=(-0.02, 1.02), xlim=(16, MOST))
+    axis.set(xscale="log", ylim=(-0.02, 1.45), xlim=(16, MOST), yticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
     _ticks(axis, "x", [16, 32, 64, 128, 256, 384])
-    axis.legend(loc="center left", bbox_to_anchor=(0.0, 0.72), fontsize=5)
+    axis.legend(loc="upper left", fontsize=5)
 
 
 def _losses(axis: Axes, frame: pd.DataFrame) -> None:

@@ -75,12 +75,9 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
     return (
         f"Runs that ship with the package (python -m real validate, {models}); sampled short answers, "
         "estimated from dense texts and their weights in each spec (K2). Right and wrong mass lost add up to "
-        "the total variation, the ceiling on the change of any score; the loss is at most the right "
-        "mass lost, "
-        "less the right mass gained. What the weights show of it is an estimate; the mark is the "
-        "loss as read "
-        "off from right answers (K1), without sampling. Specs in the order of KL per token. The "
-        "paper has none."
+        "the total variation, the ceiling on the change of any score; right mass lost less right mass gained "
+        "is the loss, of which the weights show an estimate; the mark is the loss as read off from right "
+        "answers (K1), without sampling. Specs in the order of KL per token. The paper has none."
     )
 
 

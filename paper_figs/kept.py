@@ -15,13 +15,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from paper_figs.limits import Limits, average, of_draws, paired_shares
-from real.tasks.evaluate import DENSE
+from real.tasks.summary import DENSE
 
 COLUMNS = ("kept", "kept_low", "kept_high")
 
 
 def add_kept(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """``table`` of ``real.tasks.evaluate.summarise`` with the three columns; NaN where there is nothing."""
+    """``table`` of ``real.tasks.summary.summarise`` with the three columns; NaN where there is nothing."""
     found = [_kept(row, seed) for row in table.itertuples()]
     values = [(np.nan,) * 3 if one is None else (one.value, one.low, one.high) for one in found]
     return table.join(pd.DataFrame(values, columns=pd.Index(COLUMNS), index=table.index, dtype=float))

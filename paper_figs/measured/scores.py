@@ -12,7 +12,8 @@ from real.models.load import LanguageModel
 from real.pruning.variants import variant
 from real.tasks.drafted import Drafts
 from real.tasks.embed import cosine_scores, embed, ndcg_at_10, partner_ranks
-from real.tasks.evaluate import DENSE, answer, summarise, task_manager
+from real.tasks.evaluate import answer, task_manager
+from real.tasks.summary import DENSE, summarise
 from real.text.texts import passages
 from theory.fingerprint import fingerprint
 

@@ -48,8 +48,8 @@ def evaluate(
     from real.models.load import load, load_encoder
     from real.models.registry import ENCODERS
     from real.tasks.evaluate import evaluate as tables
-    from real.tasks.evaluate import summarise, without_signal
     from real.tasks.public import PUBLIC
+    from real.tasks.summary import summarise, without_signal
     from theory.terminal.console import say, show
 
     lm = load_encoder(model, device, dtype) if model in ENCODERS else load(model, device, dtype, named)

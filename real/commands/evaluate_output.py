@@ -6,7 +6,7 @@ import pandas as pd
 from rich.console import Group
 from rich.text import Text
 
-from real.tasks.evaluate import without_signal
+from real.tasks.summary import without_signal
 from theory.outside import visible
 from theory.terminal.tables import plain_table
 

@@ -32,8 +32,9 @@ from real.scores.resolved import RIGHT, WRONG, resolve
 from real.scores.sampled import Judged, judged
 from real.scores.tree import Tree, trees
 from real.tasks.drafted import Drafts
-from real.tasks.evaluate import DENSE, answer, task_manager
+from real.tasks.evaluate import answer, task_manager
 from real.tasks.source import Asked, Scorer, TaskSource
+from real.tasks.summary import DENSE
 from real.text.sample import sample
 from theory.fingerprint import fingerprint
 from theory.terminal.console import say, track

@@ -18,7 +18,7 @@ from scipy.stats import binomtest, spearmanr
 from torch import Tensor
 
 from real.scores.verdict import ALPHA, EPSILON, Outcome, between, of_prompts_like_these, of_these_prompts
-from real.tasks.evaluate import DENSE, chance
+from real.tasks.summary import DENSE, chance
 from real.validation.checks import FAILS, SAFE, ceiling, counted, known, power, verdicts
 from real.validation.outcomes import Bench
 from real.validation.outcomes import Outcome as Answers

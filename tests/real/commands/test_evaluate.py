@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from real.commands.evaluate_output import baseline_table
-from real.tasks.evaluate import summarise
+from real.tasks.summary import summarise
 from tests.real.commands.test_record import Command, folder, real_command  # noqa: F401
 
 

@@ -14,8 +14,9 @@ from real.models.load import LanguageModel
 from real.pruning.variants import variant
 from real.tasks import task
 from real.tasks.drafted import DraftedLM
-from real.tasks.evaluate import DENSE, answer, evaluate, task_manager
+from real.tasks.evaluate import answer, evaluate, task_manager
 from real.tasks.harness_model import harness_model
+from real.tasks.summary import DENSE
 from real.text.drafted import write_from_drafts
 
 TASK = task("copy-2")

@@ -12,8 +12,9 @@ from scipy.stats import binom
 from real.models.load import LanguageModel
 from real.tasks import TASKS, task
 from real.tasks.embed import cosine_scores, embed, ndcg_at_10, partner_ranks
-from real.tasks.evaluate import _key, evaluate, summarise
+from real.tasks.evaluate import _key, evaluate
 from real.tasks.retrieval import _halves
+from real.tasks.summary import summarise
 from real.text.prompting import encode_prompt
 from real.text.texts import passages
 from theory.names import UnknownNameError

@@ -15,8 +15,9 @@ from lm_eval.tasks import TaskManager
 from tokenizers.processors import TemplateProcessing
 
 from real.models.load import LanguageModel
-from real.tasks.evaluate import DENSE, distinct, evaluate, summarise
+from real.tasks.evaluate import distinct, evaluate
 from real.tasks.harness_model import harness_model
+from real.tasks.summary import DENSE, summarise
 from tests.real.conftest import byte_tokenizer, tiny_language_model
 
 RANGE = range(6)

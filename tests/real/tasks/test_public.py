@@ -11,8 +11,9 @@ from lm_eval.tasks import TaskManager
 from real.cache import cache_folder
 from real.models.load import LanguageModel
 from real.tasks import public
-from real.tasks.evaluate import DENSE, evaluate, summarise, task_manager, without_signal
+from real.tasks.evaluate import evaluate, task_manager
 from real.tasks.public import PUBLIC, WHEEL, items, public_task
+from real.tasks.summary import DENSE, summarise, without_signal
 from theory.names import UnknownNameError
 
 

@@ -40,7 +40,6 @@ from paper_figs.gallery import (
     tab03_prompts,
     validation,
 )
-from paper_figs.measured import shipped
 
 _PAPER = (
     fig02_overview.FIGURE,
@@ -70,7 +69,8 @@ _OURS = (
     sequence_tv.FIGURE,
     forecast.FIGURE,
     validation.FIGURE,
-    *((decision_power.FIGURE, score_split.FIGURE) if shipped.score_validations() else ()),
+    decision_power.FIGURE,
+    score_split.FIGURE,
     history.FIGURE,
     flips.FIGURE,
     layer_choice.FIGURE,

@@ -52,6 +52,8 @@ CONTENTS = {
     "sequence-tv": Entry("sequence_tv", "Sequence total variation against the number of generated tokens"),
     "forecast": Entry("forecast", "Forecast against measurement"),
     "validation": Entry("validation", "Forecasts of many pruned models and what happened"),
+    "decision-power": Entry("decision_power", "How many prompts a verdict needs"),
+    "score-split": Entry("score_split", "What of the total variation can lower a score"),
     "history": Entry("history", "Direct error and history error in free running"),
     "flips": Entry("flips", "Flips of the most probable token against the margin"),
     "layer-choice": Entry("layer_choice", "Choosing sublayers by cosine, KL or TV"),

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from theory.statements.d_weights import habits, repairs, sets, weights
+from theory.statements.d_weights import both_weights, habits, repairs, sets, weights
 from theory.theorems.theorem import Theorem
 
-THEOREMS: tuple[Theorem, ...] = (*habits.THEOREMS, *repairs.THEOREMS, *sets.THEOREMS, *weights.THEOREMS)
+THEOREMS: tuple[Theorem, ...] = (
+    *habits.THEOREMS,
+    *repairs.THEOREMS,
+    *sets.THEOREMS,
+    *weights.THEOREMS,
+    *both_weights.THEOREMS,
+)

@@ -10,7 +10,7 @@ from mpmath import mpf
 
 from theory.formulas.claims import at_least, at_most, between
 from theory.formulas.functions.elementary import sinhc_excess
-from theory.formulas.functions.factors import coth_weight, csch_weight, erf_ratio, gauss_weight, tanh_ratio
+from theory.formulas.functions.factors import erf_ratio, gauss_weight
 from theory.formulas.symbols import (
     cosdist_p,
     hellinger_sq,
@@ -24,30 +24,23 @@ from theory.formulas.symbols import (
     var_q,
     var_w,
 )
-from theory.instances.instance import Instance, cumulant, mean, softmax, variance
+from theory.instances.instance import Instance, cumulant, softmax, variance
 from theory.instances.series import cumulant_series, cumulants, epsilon
-from theory.instances.two_atom_laws import Pair, reversed_pair, two_atoms
+from theory.instances.two_atom_laws import Pair, two_atoms
 from theory.proofs.conclusion import concludes
 from theory.proofs.sampled import sampled
 from theory.proofs.step import Relation, argument
 from theory.proofs.symbolic import expansion, identity
+from theory.statements.d_weights.shared import TINY, fourth_moment, rare_upper
 from theory.theorems.theorem import Status, Theorem, Witness
 
 R = oscillation
-_u, _s = sp.symbols("u s", positive=True)
-_v0, _v1 = sp.symbols("v0 v1", positive=True)
-
-_TINY = mpf(10) ** -30
-
-
-def _rare_upper(R: Any) -> Pair:
-    """p(upper) -> 0 with q(upper) -> 0 too."""
-    return two_atoms(mpmath.log(_TINY) - 2 * R, R)
+_u = sp.Symbol("u", positive=True)
 
 
 def _rare_lower(R: Any) -> Pair:
     """p(lower) -> 0."""
-    return two_atoms(-mpmath.log(_TINY), R)
+    return two_atoms(-mpmath.log(TINY), R)
 
 
 def _escort_ratio(x: Instance) -> list[Relation]:
@@ -83,7 +76,7 @@ D1 = Theorem(
         sampled("the same with the escort weights p^2, q^2", _escort_ratio),
     ),
     witnesses=(
-        Witness("two atoms, mass on the upper one -> 0", _rare_upper, parameters=("0.1", "1", "3", "10")),
+        Witness("two atoms, mass on the upper one -> 0", rare_upper, parameters=("0.1", "1", "3", "10")),
         Witness(
             "two atoms, mass on the lower one -> 0",
             _rare_lower,
@@ -110,20 +103,6 @@ def _centred_tilt(x: Instance) -> list[Relation]:
             cumulant(g, x.delta, half) + cumulant(g, x.delta, -half),
         ),
     ]
-
-
-def _fourth_moment(x: Instance) -> list[Relation]:
-    """mu_4 - 3 v^2 <= R^2 v and mu_4 v >= mu_3^2 + v^3, under p."""
-    centre = mean(x.p, x.delta)
-    v, m3, m4 = (mean(x.p, [(d - centre) ** k for d in x.delta]) for k in (2, 3, 4))
-    return [(m4 - 3 * v**2, "<=", x.column("oscillation") ** 2 * v), (m3**2 + v**3, "<=", m4 * v)]
-
-
-def _exchanged(x: Instance) -> list[Relation]:
-    """The pair (q, p) against (p, q)."""
-    y = Instance([z + d for z, d in zip(x.z, x.delta, strict=True)], [-d for d in x.delta])
-    names = {"kl": "kl_reverse", "var_p": "var_q", "var_q": "var_p", "oscillation": "oscillation"}
-    return [(y.column(name), "=", x.column(other)) for name, other in names.items()]
 
 
 def _least(span: Any) -> Any:
@@ -192,7 +171,7 @@ D2: Theorem = Theorem(
             epsilon**2 * _k[0] / 2 + epsilon**4 * _k[2] / 24,
         ),
         argument("-log cos = (1/2) int_0^1 (1-u) W(u) du, W(u) = v(1+u) + v(1-u), v = K_r''."),
-        sampled("v'' = mu_4 - 3 v^2 <= R^2 v, and Pearson: mu_4 v >= mu_3^2 + v^3", _fourth_moment),
+        sampled("v'' = mu_4 - 3 v^2 <= R^2 v, and Pearson: mu_4 v >= mu_3^2 + v^3", fourth_moment),
         argument("Upper: W'' <= R^2 W, W'(0) = 0 give W <= 2 v(1) cosh(Ru)."),
         identity(
             "int_0^1 (1-u) cosh(Ru) du",
@@ -227,9 +206,9 @@ D2: Theorem = Theorem(
         ),
     ),
     witnesses=(
-        Witness("two atoms, one mass -> 0", _rare_upper, parameters=("0.1", "1", "3", "10")),
-        Witness("two atoms, one mass -> 0", _rare_upper, claim=1, parameters=("0.1", "1", "3", "10")),
-        Witness("two atoms, one mass -> 0", _rare_upper, claim=2, parameters=("0.1", "1", "3", "10")),
+        Witness("two atoms, one mass -> 0", rare_upper, parameters=("0.1", "1", "3", "10")),
+        Witness("two atoms, one mass -> 0", rare_upper, claim=1, parameters=("0.1", "1", "3", "10")),
+        Witness("two atoms, one mass -> 0", rare_upper, claim=2, parameters=("0.1", "1", "3", "10")),
     ),
     limit=expansion(
         "the factor is 1/2 + R^2/24: no first-order error", _upper_weight, R, sp.Rational(1, 2) + R**2 / 24
@@ -237,108 +216,4 @@ D2: Theorem = Theorem(
     source="new; the estimate this project recommends (its lower constant is not claimed sharp)",
 )
 
-D3: Theorem = Theorem(
-    id="D3",
-    name="both-weights-kl",
-    title="KL from both variances",
-    statement="[Var_p (R coth R - 1) + Var_q (1 - R/sinh R)]/R^2 <= KL(p||q) <= e^(R^2/16) (2 Var_p + "
-    "Var_q)/6. So (2 Var_p + Var_q)/6 estimates KL with error O(R^2). The same with p and q exchanged, and "
-    "the Jeffreys divergence by (Var_p + Var_q)/2.",
-    status=Status.SHARP,
-    claims=(
-        between(
-            at_least(
-                kl,
-                var_p * coth_weight(R) + var_q * csch_weight(R),
-                increasing=("var_p", "var_q"),
-                decreasing=("oscillation",),
-            ),
-            at_most(
-                kl,
-                sp.exp(R**2 / 16) * (2 * var_p + var_q) / 6,
-                increasing=("var_p", "var_q", "oscillation"),
-            ),
-            estimate=(2 * var_p + var_q) / 6,
-            order=2,
-        ),
-        between(
-            at_least(
-                kl + kl_reverse,
-                tanh_ratio(R / 2) / 2 * (var_p + var_q),
-                increasing=("var_p", "var_q"),
-                decreasing=("oscillation",),
-            ),
-            at_most(
-                kl + kl_reverse,
-                sp.exp(R**2 / 16) * (var_p + var_q) / 2,
-                increasing=("var_p", "var_q", "oscillation"),
-            ),
-            estimate=(var_p + var_q) / 2,
-            order=2,
-        ),
-        between(
-            at_least(
-                kl_reverse,
-                var_q * coth_weight(R) + var_p * csch_weight(R),
-                increasing=("var_p", "var_q"),
-                decreasing=("oscillation",),
-            ),
-            at_most(
-                kl_reverse,
-                sp.exp(R**2 / 16) * (2 * var_q + var_p) / 6,
-                increasing=("var_p", "var_q", "oscillation"),
-            ),
-            estimate=(2 * var_q + var_p) / 6,
-            order=2,
-        ),
-    ),
-    derivation=(
-        sampled("v'' <= R^2 v and (log v)'' >= -R^2/2 (D2)", _fourth_moment),
-        argument("Lower: the maximum principle gives v(s) >= [v_0 sinh R(1-s) + v_1 sinh Rs]/sinh R."),
-        identity(
-            "int_0^1 (1-s) of that",
-            sp.Integral(
-                (1 - _s) * (_v0 * sp.sinh(R * (1 - _s)) + _v1 * sp.sinh(R * _s)) / sp.sinh(R), (_s, 0, 1)
-            ),
-            _v0 * coth_weight(R) + _v1 * csch_weight(R),
-        ),
-        argument("Upper: v(s) <= v_0^(1-s) v_1^s e^(R^2 s(1-s)/4) <= [(1-s) v_0 + s v_1] e^(R^2/16)."),
-        identity(
-            "int_0^1 (1-s) [(1-s) v_0 + s v_1] ds",
-            sp.Integral((1 - _s) * ((1 - _s) * _v0 + _s * _v1), (_s, 0, 1)),
-            (2 * _v0 + _v1) / 6,
-        ),
-        *(
-            concludes(
-                f"with e^(R^2 s(1-s)/4) at s = 1/2: {name}",
-                lambda number=number: D3.claims[number],  # type: ignore[misc]
-                "upper",
-                sp.exp(R**2 * _s * (1 - _s) / 4).subs(_s, sp.Rational(1, 2)) * chord,
-            )
-            for number, name, chord in (
-                (0, "KL(p||q)", sp.integrate((1 - _s) * ((1 - _s) * var_p + _s * var_q), (_s, 0, 1))),
-                (1, "both", sp.integrate((1 - _s) * var_p + _s * var_q, (_s, 0, 1))),
-                (2, "KL(q||p)", sp.integrate((1 - _s) * ((1 - _s) * var_q + _s * var_p), (_s, 0, 1))),
-            )
-        ),
-        argument("Exchanging p and q turns delta into -delta: R stays, Var_p and Var_q change places."),
-        sampled("It does: KL(p||q), Var_p, Var_q and R of the exchanged pair", _exchanged),
-    ),
-    witnesses=(
-        Witness("two atoms, one mass -> 0", _rare_upper, side="lower", parameters=("0.1", "1", "3", "10")),
-        Witness(
-            "two atoms, one mass -> 0", _rare_upper, side="lower", claim=1, parameters=("0.1", "1", "3", "10")
-        ),
-        Witness(
-            "the same pair exchanged",
-            reversed_pair(_rare_upper),
-            side="lower",
-            claim=2,
-            parameters=("0.1", "1", "3", "10"),
-        ),
-    ),
-    limit=expansion("the weights are 1/3 and 1/6", coth_weight(R) + csch_weight(R), R, sp.Rational(1, 2)),
-    source="new (the upper constant is not claimed sharp)",
-)
-
-THEOREMS = (D1, D2, D3)
+THEOREMS = (D1, D2)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from real.forecast.text_drift import Forecast, default_prompts, forecast, reference
 from real.forecast.verdict import Verdict, verdicts
-from real.models.load import LanguageModel, from_memory, load
+from real.models.load import AnyModel, loaded
 from real.scores.verdict import Interval
 from theory import Band
 
@@ -28,7 +27,7 @@ _NUMBERS = ("kl_per_token", "acceptance", "identical_tokens", "options_lost", "r
 
 
 def forecast_texts(
-    model: str | LanguageModel | tuple[PreTrainedModel, PreTrainedTokenizerBase],
+    model: AnyModel,
     specs: Sequence[str],
     prompts: Sequence[str] | None = None,
     *,
@@ -63,9 +62,7 @@ def forecast_texts(
     """
     if not specs:
         raise ValueError("name at least one variant")
-    if isinstance(model, tuple):
-        model = from_memory(*model)
-    lm = load(model) if isinstance(model, str) else model
+    lm = loaded(model)
     texts = default_prompts() if prompts is None else list(prompts)
     dense = reference(lm, texts, tokens, samples, temperature, seed)
     return TextReport(lm.name, tuple(forecast(lm, specs, dense)))

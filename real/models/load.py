@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
@@ -156,6 +156,17 @@ def from_memory(
     lm = LanguageModel(model, tokenizer, name, facts | found, examine(model, overrides))
     vars(lm)["checks"] = checks  # known already
     return lm
+
+
+AnyModel: TypeAlias = str | LanguageModel | tuple[PreTrainedModel, PreTrainedTokenizerBase]
+"""What a function takes as a model: a name or folder, a loaded one, a transformers model and tokenizer."""
+
+
+def loaded(model: AnyModel) -> LanguageModel:
+    """The loaded model of any of them; errors as of :func:`load` and :func:`from_memory`."""
+    if isinstance(model, tuple):
+        return from_memory(*model)
+    return load(model) if isinstance(model, str) else model
 
 
 def load_encoder(name: str = "minilm-l6", device: str = "cpu", dtype: str = "float32") -> LanguageModel:

@@ -9,9 +9,8 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from real.models.load import LanguageModel, from_memory, load
+from real.models.load import AnyModel, LanguageModel, loaded
 from real.pruning.calibration import Calibration
 from real.pruning.variants import variant
 from real.scores.report import Many, ScoreReport, ScoreVerdict
@@ -54,7 +53,7 @@ class Rule:
 
 
 def forecast_scores(
-    model: str | LanguageModel | tuple[PreTrainedModel, PreTrainedTokenizerBase],
+    model: AnyModel,
     specs: Sequence[str],
     tasks: Sequence[str | Path | TaskSource],
     *,
@@ -101,9 +100,7 @@ def forecast_scores(
     """
     if not specs or not tasks:
         raise ValueError("name at least one variant and at least one task")
-    if isinstance(model, tuple):
-        model = from_memory(*model)
-    lm = load(model) if isinstance(model, str) else model
+    lm = loaded(model)
     sources = [_drawn(read_source(task, lm, limit, allow_code=allow_code), limit, seed) for task in tasks]
     for remark in (remark for source in sources for remark in source.remarks):
         say(remark)

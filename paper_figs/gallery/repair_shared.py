@@ -20,8 +20,7 @@ def table(context: Context) -> pd.DataFrame:
     """A row for each case, choice and repair: means over prompts, and KL over that of the cosine unrepaired.
 
     ``ratio`` with limits, prompts being the units; ``kept``: mean over tasks of the share of the dense score
-    of
-    written answers; ``half_life``: first n with survival below one half, NaN beyond the horizon.
+    of written answers; ``half_life``: first n with survival below one half, NaN beyond the horizon.
     """
     known = shipped.comparisons().get(context.setup.model)
     rows = known["rows"] if known else list(_measured(context))

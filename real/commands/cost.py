@@ -28,8 +28,7 @@ def cost(
     """Measure tokens per second, parameters, size and key-value cache, dense beside pruned.
 
     With --draft: speculative decoding, which changes no text: tokens per pass of the dense model, forecast
-    and
-    measured.
+    and measured.
     """
     check_variants(specs)
     check_outputs(csv_file)

@@ -13,6 +13,7 @@ from theory.names import lookup
 from theory.terminal.run import FAILS, OK, UNDECIDED
 
 if TYPE_CHECKING:
+    from real.pruning.calibration import Calibration
     from real.scores.forecast import Rule
     from real.structure.anatomy import Overrides
     from real.tasks.source import Scorer
@@ -99,6 +100,7 @@ class Asked:
     dtype: str
     parts: Overrides
     allow_code: bool = False
+    calibration: Calibration = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def decide(asked: Asked, gate: Gate, json_file: Path | None, csv_file: Path | No
         samples=asked.samples,
         limit=asked.limit,
         many=gate.many,
+        calibration=asked.calibration,
         seed=asked.seed,
         allow_code=asked.allow_code,
     )

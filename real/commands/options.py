@@ -24,7 +24,8 @@ Spec = Annotated[
     str,
     typer.Argument(
         help="attn:8, mlp:4@kl, block:[3,7], magnitude:50%, wanda:2:4, sparsegpt:4:8, int8, int4, "
-        "attn:4+int8, and repaired: attn:8+linear, mlp:2+mean, block:[3]+scale ...",
+        "int4@[3,7] (these layers only), attn:4+int8, and repaired: attn:8+linear, mlp:2+mean, "
+        "block:[3]+scale ...",
         show_default=False,
     ),
 ]

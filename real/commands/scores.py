@@ -14,6 +14,7 @@ from theory.ranks import is_first
 from theory.terminal.run import FAILS, OK, UNDECIDED
 
 if TYPE_CHECKING:
+    from real.pruning.calibration import Calibration
     from real.scores.forecast import Rule
     from real.structure.anatomy import Overrides
     from real.tasks.source import Scorer
@@ -100,6 +101,7 @@ class Asked:
     dtype: str
     parts: Overrides
     allow_code: bool = False
+    calibration: Calibration = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ def decide(asked: Asked, gate: Gate, json_file: Path | None, csv_file: Path | No
         samples=asked.samples,
         limit=asked.limit,
         many=gate.many,
+        calibration=asked.calibration,
         seed=asked.seed,
         allow_code=asked.allow_code,
     )

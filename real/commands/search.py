@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from real.commands.options import Model, Parts, Prompts, overrides
+from real.commands.options import Calibration, Model, Parts, Prompts, calibration_text, overrides
 from real.pruning.spec import REPAIRS
 from real.search.budget import check_saving, parse_budget
 from theory.names import lookup
@@ -36,6 +36,7 @@ def search(
     tokens: Annotated[int, typer.Option(min=1, help="Length of the dense texts of the search.")] = 32,
     rows: Annotated[int, typer.Option(min=1, help="Dense texts of the search.")] = 12,
     prompts: Prompts = None,
+    calibration: Calibration = None,
     seed: Seed = 0,
     parts: Parts = None,
     device: Device = "cpu",
@@ -49,6 +50,7 @@ def search(
     kinds = [lookup("part", kind, {one: one for one in _PART_KINDS}) for kind in names(among) or ()]
     if repair is not None:
         lookup("repair", repair, {one: one for one in REPAIRS})
+    given = calibration_text(calibration)
     check_outputs(out / "front.json", out / "front.csv", out / "front.png")
     from real.commands import search_output
     from real.forecast.text_drift import default_prompts, forecast, reference
@@ -69,7 +71,7 @@ def search(
     if best.parts and repair:
         specs.append(f"{best.spec}+{repair}")
     dense = reference(lm, default_prompts(), tokens, seed=seed + 1)
-    forecasts = list(forecast(lm, specs, dense)) if specs else []
+    forecasts = list(forecast(lm, specs, dense, given)) if specs else []
     search_output.show(lm, found, best, saving, forecasts)
     search_output.write(out, lm, found, best, saving, forecasts)
     print(specs[-1] if specs else "dense")

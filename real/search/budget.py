@@ -38,8 +38,7 @@ class Budget:
 
     @property
     def content(self) -> str:
-        """What the measured number depends on beside the model: its kind, and the questions of a task's "
-        "file."""
+        """What the measured number depends on beside the model: its kind, and a task file's questions."""
         file = Path(self.task or "")
         return self.label + (file.read_text("utf-8", "replace") if self.task and file.is_file() else "")
 

@@ -20,20 +20,19 @@ from real.structure.part import Part
 from real.structure.resume import Resume
 from real.text.passes import head_logits
 from real.text.sample import Samples, sample
-from real.text.texts import passages
+from real.text.texts import openings
 from theory import tv_terms
 
 _HEAD_ROWS = 64  # positions of one head product
-_OPENING = 24  # words
 
 
 def default_texts() -> list[str]:
     """Openings of shipped calibration passages: no forecast and no task reads them."""
-    return [" ".join(text.split()[:_OPENING]) for text in passages("calibration")]
+    return openings("calibration")
 
 
 class Texts:
-    """Dense texts, and what sets of dropped parts make of them.."""
+    """Dense texts, and what sets of dropped parts make of them."""
 
     def __init__(
         self, lm: LanguageModel, prompts: Sequence[str], tokens: int, budget: Budget, seed: int = 0

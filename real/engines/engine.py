@@ -107,7 +107,7 @@ def likeliest(laws: Tensor, count: int) -> tuple[Tensor, Tensor]:
     if laws.shape[1] < 2 * count * _BLOCK:
         best = laws.topk(min(count, laws.shape[1]), dim=1)
         return best.values, best.indices
-    blocks = laws[:, :whole].unflatten(1, (-1, _BLOCK)).amax(2).topk(count, dim=1).indices
+    blocks = laws[:, :whole].reshape(len(laws), -1, _BLOCK).amax(2).topk(count, dim=1).indices
     places = (blocks.unsqueeze(2) * _BLOCK + torch.arange(_BLOCK, device=laws.device)).flatten(1)
     rest = torch.arange(whole, laws.shape[1], device=laws.device).expand(len(laws), -1)
     places = torch.cat([places, rest], 1)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from real.commands import scores
 from real.commands.options import (
     Calibration,
     Model,
@@ -37,9 +38,16 @@ def evaluate(
     allow_code: Annotated[
         bool, typer.Option(help="Execute programs that the models write (task functions), in a sandbox.")
     ] = False,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw so many texts per question from both models; each is read by both."),
+    ] = None,
+    scorer: scores.ScorerName = None,
     csv_file: Csv = None,
 ) -> None:
     """Score tasks and count flips against the dense model. Run it again to go on after an interruption.
+
+    With --samples: texts that both models draw are judged and weighed (Le Cam pair), task files included.
 
     Variants may be GGUF files and served models: the dense model's questions, answered by their own engine.
     Without variants: what the dense model can do.
@@ -50,6 +58,20 @@ def evaluate(
     check_variants(specs)
     check_outputs(csv_file)
     wanted, named, given = names(tasks) or (), overrides(parts), calibration_text(calibration)
+    if samples is not None or scorer is not None:
+        if not specs or served:
+            raise ValueError(
+                "--samples and --scorer compare variants that transformers run: name at least one"
+            )
+        scores.compare(
+            scores.Asked(
+                *(model, specs, list(wanted), scorer, samples or 4, limit, 0, device, dtype, named),
+                allow_code,
+                given,
+            ),
+            csv_file,
+        )
+        return
     import pandas as pd
 
     from real.commands.evaluate_output import baseline_table, summary_tables

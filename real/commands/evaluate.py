@@ -9,6 +9,7 @@ import typer
 from real.commands.options import Model, Parts, Tasks, VariantsIfAny, check_variants, overrides
 from real.engines.names import GGUF, is_served, needs_engine
 from real.records.record import is_record
+from theory.terminal.cost import Yes
 from theory.terminal.options import Csv, Device, Dtype, Limit, names
 from theory.terminal.writing import check_outputs, write_table
 
@@ -28,6 +29,7 @@ def evaluate(
         bool, typer.Option(help="Execute programs that the models write (task functions), in a sandbox.")
     ] = False,
     csv_file: Csv = None,
+    yes: Yes = False,
 ) -> None:
     """Score tasks and count flips against the dense model. Run it again to go on after an interruption.
 
@@ -43,16 +45,21 @@ def evaluate(
     import pandas as pd
 
     from real.commands.evaluate_output import baseline_table, summary_tables
+    from real.commands.workload import check_harness
     from real.engines.harness import engine_answers
     from real.engines.open import open_engine
     from real.models.load import load, load_encoder
     from real.models.registry import ENCODERS
     from real.tasks.evaluate import evaluate as tables
+    from real.tasks.evaluate import require_allowed
     from real.tasks.public import PUBLIC
     from real.tasks.summary import summarise, without_signal
     from theory.terminal.console import say, show
 
     lm = load_encoder(model, device, dtype) if model in ENCODERS else load(model, device, dtype, named)
+    if model not in ENCODERS:
+        require_allowed(wanted, allow_code)
+        check_harness(lm, wanted, limit, batch_size, 1 + len(specs) + len(served), yes)
     found = pd.concat(
         tables(lm, specs, wanted, limit=limit, batch_size=batch_size, allow_code=allow_code),
         ignore_index=True,

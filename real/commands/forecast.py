@@ -11,6 +11,7 @@ from real.commands import scores
 from real.commands.options import Model, Parts, Prompts, Tokenizer, Variants, check_variants, overrides
 from real.engines.names import by_record
 from theory.terminal.console import say
+from theory.terminal.cost import Yes
 from theory.terminal.options import Csv, Device, Dtype, Json, Limit, Seed
 from theory.terminal.writing import check_outputs
 
@@ -48,6 +49,7 @@ def forecast(
     decoding: scores.GateDecoding = "greedy",
     about: scores.GateAbout = "like",
     many: scores.ManySpecs = "e-bh",
+    yes: Yes = False,
 ) -> None:
     """Predict what pruning does, before anything is deployed; nothing is generated pruned.
 
@@ -69,6 +71,7 @@ def forecast(
             *(model, specs, task or [], scorer, samples or 4, limit, seed, device, dtype),
             overrides(parts),
             allow_code,
+            yes,
         )
         gate = scores.Gate(epsilon, error, until_decided, decoding, about, many)
         code = scores.plan(asked, gate) if planned else scores.decide(asked, gate, json_file, csv_file)
@@ -79,6 +82,7 @@ def forecast(
         check_variants(specs)
     named = overrides(parts)
     from real.commands import forecast_output
+    from real.commands.workload import check_texts
     from real.engines.mixed import Plan
     from real.forecast.report import TextReport
     from real.forecast.text_drift import default_prompts, reference
@@ -88,12 +92,14 @@ def forecast(
 
     texts = read_prompts(prompts) if prompts else default_prompts()
     if recorded:
+        check_texts(None, texts, tokens, samples or 1, 1 + len(specs), yes)
         plan = Plan(
             texts, tokens, samples or 1, temperature, seed, device=device, dtype=dtype, tokenizer=tokenizer
         )
         _forecast_records(model, specs, plan, json_file, csv_file)
         return
     lm = load(model, device, dtype, named)
+    check_texts(lm, texts, tokens, samples or 1, 3 + len(specs), yes)
     dense = reference(lm, texts, tokens, samples or 1, temperature, seed)
     found = []
     for result in forecasts(lm, specs, dense):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,6 +99,7 @@ class Asked:
     dtype: str
     parts: Overrides
     allow_code: bool = False
+    yes: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ def decide(asked: Asked, gate: Gate, json_file: Path | None, csv_file: Path | No
     rule = gate.rule()
     scorer = read_scorer(asked.scorer) if asked.scorer else None
     from real.commands import scores_output
+    from real.commands.workload import check_questions
     from real.models.load import load
     from real.scores.forecast import forecast_scores, needs_model, read_source
     from real.scores.verdict import Outcome
@@ -133,10 +135,13 @@ def decide(asked: Asked, gate: Gate, json_file: Path | None, csv_file: Path | No
     require_allowed(asked.tasks, asked.allow_code)
     sources = [task if needs_model(task) else read_source(task, limit=asked.limit) for task in asked.tasks]
     lm = load(asked.model, asked.device, asked.dtype, asked.parts)
+    read = [read_source(one, lm, asked.limit, allow_code=asked.allow_code) for one in sources]
+    counted = [replace(one, questions=one.questions[: asked.limit]) for one in read]
+    check_questions(lm, counted, asked.samples, 2 + len(asked.specs), asked.yes)
     report = forecast_scores(
         lm,
         asked.specs,
-        sources,
+        read,
         rule=rule,
         scorer=scorer,
         samples=asked.samples,

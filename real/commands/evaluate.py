@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from real.commands.options import Model, Parts, Tasks, VariantsIfAny, check_variants, overrides
+from real.commands.options import (
+    Calibration,
+    Model,
+    Parts,
+    Tasks,
+    VariantsIfAny,
+    calibration_text,
+    check_variants,
+    overrides,
+)
 from real.engines.names import GGUF, is_served, needs_engine
 from real.records.record import is_record
 from theory.terminal.cost import Yes
@@ -22,6 +31,7 @@ def evaluate(
     tasks: Tasks = DEFAULT,
     limit: Limit = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions at once.")] = 16,
+    calibration: Calibration = None,
     parts: Parts = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
@@ -41,7 +51,7 @@ def evaluate(
     _refuse(model, specs)
     check_variants(specs)
     check_outputs(csv_file)
-    wanted, named = names(tasks) or (), overrides(parts)
+    wanted, named, given = names(tasks) or (), overrides(parts), calibration_text(calibration)
     import pandas as pd
 
     from real.commands.evaluate_output import baseline_table, summary_tables
@@ -61,7 +71,15 @@ def evaluate(
         require_allowed(wanted, allow_code)
         check_harness(lm, wanted, limit, batch_size, 1 + len(specs) + len(served), yes)
     found = pd.concat(
-        tables(lm, specs, wanted, limit=limit, batch_size=batch_size, allow_code=allow_code),
+        tables(
+            lm,
+            specs,
+            wanted,
+            limit=limit,
+            batch_size=batch_size,
+            calibration=given,
+            allow_code=allow_code,
+        ),
         ignore_index=True,
     )
     for name in served:

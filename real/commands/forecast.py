@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from real.commands import scores
-from real.commands.options import Model, Parts, Prompts, Tokenizer, Variants, check_variants, overrides
+from real.commands.options import (
+    Calibration,
+    Model,
+    Parts,
+    Prompts,
+    Tokenizer,
+    Variants,
+    calibration_text,
+    check_variants,
+    overrides,
+)
 from real.engines.names import by_record
 from theory.terminal.console import say
 from theory.terminal.cost import Yes
@@ -28,6 +38,7 @@ def forecast(
         int | None, typer.Option(min=1, help="Dense samples per prompt (K): 1, or 4 for a scorer.")
     ] = None,
     temperature: Annotated[float, typer.Option(help="Of the texts; above 0.")] = 1.0,
+    calibration: Calibration = None,
     seed: Seed = 0,
     parts: Parts = None,
     device: Device = "cpu",
@@ -58,7 +69,9 @@ def forecast(
     prompts narrow the intervals, more samples per prompt hardly do.
     """
     check_outputs(json_file, csv_file, plot)
-    recorded = by_record([model, *specs])
+    recorded, given = by_record([model, *specs]), calibration_text(calibration)
+    if recorded and given is not None:
+        raise ValueError("--calibration is for models that transformers run; records are what they are")
     if planned or task:
         if recorded:
             raise ValueError(
@@ -71,6 +84,7 @@ def forecast(
             *(model, specs, task or [], scorer, samples or 4, limit, seed, device, dtype),
             overrides(parts),
             allow_code,
+            given,
             yes,
         )
         gate = scores.Gate(epsilon, error, until_decided, decoding, about, many)
@@ -102,7 +116,7 @@ def forecast(
     check_texts(lm, texts, tokens, samples or 1, 3 + len(specs), yes)
     dense = reference(lm, texts, tokens, samples or 1, temperature, seed)
     found = []
-    for result in forecasts(lm, specs, dense):
+    for result in forecasts(lm, specs, dense, given):
         found.append(result)
         say(f"{result.spec}: {result.kl_per_token.mean:.3f} nats per token, {result.seconds:.0f} s")
     forecast_output.show(lm, found)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from theory.names import lookup
+from theory.ranks import is_first
 from theory.terminal.run import FAILS, OK, UNDECIDED
 
 if TYPE_CHECKING:
+    from real.pruning.calibration import Calibration
     from real.scores.forecast import Rule
     from real.structure.anatomy import Overrides
     from real.tasks.source import Scorer
@@ -99,6 +101,7 @@ class Asked:
     dtype: str
     parts: Overrides
     allow_code: bool = False
+    calibration: Calibration = None
     yes: bool = False
 
 
@@ -126,6 +129,7 @@ def decide(asked: Asked, gate: Gate, json_file: Path | None, csv_file: Path | No
     scorer = read_scorer(asked.scorer) if asked.scorer else None
     from real.commands import scores_output
     from real.commands.workload import check_questions
+    from real.models.devices import own_device
     from real.models.load import load
     from real.scores.forecast import forecast_scores, needs_model, read_source
     from real.scores.verdict import Outcome
@@ -134,7 +138,7 @@ def decide(asked: Asked, gate: Gate, json_file: Path | None, csv_file: Path | No
 
     require_allowed(asked.tasks, asked.allow_code)
     sources = [task if needs_model(task) else read_source(task, limit=asked.limit) for task in asked.tasks]
-    lm = load(asked.model, asked.device, asked.dtype, asked.parts)
+    lm = load(asked.model, own_device(asked.device), asked.dtype, asked.parts)
     read = [read_source(one, lm, asked.limit, allow_code=asked.allow_code) for one in sources]
     counted = [replace(one, questions=one.questions[: asked.limit]) for one in read]
     check_questions(lm, counted, asked.samples, 2 + len(asked.specs), asked.yes)
@@ -147,9 +151,12 @@ def decide(asked: Asked, gate: Gate, json_file: Path | None, csv_file: Path | No
         samples=asked.samples,
         limit=asked.limit,
         many=gate.many,
+        calibration=asked.calibration,
         seed=asked.seed,
         allow_code=asked.allow_code,
     )
+    if not is_first():
+        return OK
     scores_output.show(lm, report, gate.decoding)
     if json_file:
         scores_output.write_json(json_file, lm, report, gate.decoding)

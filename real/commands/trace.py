@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from real.commands.options import Calibration, DeviceMap, Model, Parts, overrides, place
+from real.commands.options import DeviceMap, Model, Parts, overrides, place
 from real.pruning.spec import parse_spec
 from theory.terminal.console import say, show
 from theory.terminal.cost import Yes
@@ -21,7 +21,10 @@ def trace(
     out: Annotated[Path, typer.Option(dir_okay=False, help="Table to write: .csv or .parquet.")] = Path(
         "trace.parquet"
     ),
-    text: Calibration = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Text, one passage per line; default: shipped."),
+    ] = None,
     tokens: Annotated[int, typer.Option(min=2, help="Tokens of text.")] = 200,
     temperature: Annotated[float, typer.Option(help="Of the softmax; above 0.")] = 1.0,
     final_norm: Annotated[bool, typer.Option(help="Lens with the final norm.")] = True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ import torch
 from real.models.load import AnyModel, LanguageModel, loaded
 from real.pruning.calibration import Calibration
 from real.pruning.variants import variant
+from real.scores.blocks import Part, as_json, from_json, identity, in_blocks, ranges
 from real.scores.report import Many, ScoreReport, ScoreVerdict
 from real.scores.routes import Decoding, Route, noise_floor, route
 from real.scores.verdict import (
@@ -113,31 +113,44 @@ def forecast_scores(
     seconds = {}
     for spec in track(list(specs), "forecasting scores"):
         with variant(lm, spec, calibration) as other:
-            started = perf_counter()
+            owner = identity(other, "real.scores.routes", spec, _as_json(calibration))
+            seconds[spec] = 0.0
             for index, one in enumerate(routes):
-                found[index, spec] = _judged(one, other, spec, rule, noises[index])
-            seconds[spec] = perf_counter() - started
+                found[index, spec], took = _judged(one, other, owner, spec, rule, noises[index])
+                seconds[spec] += took
     verdicts = tuple(one for index in range(len(routes)) for spec in specs for one in found[index, spec])
     return ScoreReport(lm.name, rule.epsilon, rule.alpha, many, verdicts, seconds)
 
 
 def _judged(
-    one: Route, other: LanguageModel, spec: str, rule: Rule, noise: dict[Decoding, float]
-) -> list[ScoreVerdict]:
-    """Read ``other`` until all is read or, if so asked, decided."""
-    total, read = len(one.source.questions), 0
+    one: Route, other: LanguageModel, owner: str, spec: str, rule: Rule, noise: dict[Decoding, float]
+) -> tuple[list[ScoreVerdict], float]:
+    """Read ``other`` until all is read or, if so asked, decided; the seconds that it took too."""
+    total, read, seconds = len(one.source.questions), 0, 0.0
     design = min(total, DESIGN) if rule.until_decided else None
-    parts: list[Any] = []
+    parts: list[Part] = []
     while True:
         end = min(total, max(FIRST, 2 * read)) if rule.until_decided else total
-        parts.append(one.read(other, read, end))
-        read = end
+        known, took = _read(one, other, owner, ranges(read, end), f"{spec} on {one.source.name}")
+        parts += known
+        read, seconds = end, seconds + took
         found = [
             _verdict(one.source.name, spec, decoding, evidence, rule, design, noise.get(decoding, 0.0))
             for decoding, evidence in one.evidence(parts).items()
         ]
         if read == total or all(one.like.outcome is not Outcome.UNDECIDED for one in found):
-            return found
+            return found, seconds
+
+
+def _read(
+    one: Route, other: LanguageModel, owner: str, spans: Sequence[tuple[int, int]], description: str
+) -> tuple[list[Part], float]:
+    found, seconds = in_blocks(
+        [[owner, one.facts(*span)] for span in spans],
+        lambda index: as_json(one.read(other, *spans[index])),
+        description,
+    )
+    return [from_json(part) for part in found], seconds
 
 
 def _verdict(
@@ -190,6 +203,12 @@ def needs_model(task: str | Path | TaskSource) -> bool:
     """Whether the questions are written in a model's chat template: shipped programs."""
     name = str(task)
     return not isinstance(task, TaskSource) and name in TASKS and shipped_task(name).kind == "code"
+
+
+def _as_json(calibration: Calibration) -> Any:
+    if calibration is None:
+        return None
+    return [part if isinstance(part, str) else part.tolist() for part in calibration]
 
 
 def _drawn(source: TaskSource, limit: int | None, seed: int) -> TaskSource:

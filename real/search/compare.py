@@ -23,10 +23,10 @@ from real.pruning.spec import Drop, parse_spec
 from real.scores.forecast import read_source
 from real.scores.routes import Route, route
 from real.search.budget import Budget
+from real.search.candidates import Candidate, as_spec
 from real.search.journal import Journal
 from real.search.measuring import Texts, default_texts
-from real.search.search import Search, as_spec, choose_by_gram, exactly, start
-from real.structure.part import Part
+from real.search.search import Search, choose_by_gram, exactly, start
 from real.text.sample import sample
 from real.text.texts import calibration_tokens
 from theory import survival_weights_given_tv, tv_terms
@@ -158,7 +158,7 @@ def listed(spec: str, kind: str) -> set[int]:
 def restricted(search: Search, kinds: Sequence[str]) -> Search:
     """The same search among parts of some kinds."""
     index = [place for place, part in enumerate(search.candidates) if part.kind in kinds]
-    parts: tuple[Part, ...] = tuple(search.candidates[place] for place in index)
+    parts: tuple[Candidate, ...] = tuple(search.candidates[place] for place in index)
     return replace(search, candidates=parts, gram=search.gram[index][:, index])
 
 

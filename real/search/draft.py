@@ -2,9 +2,8 @@
 
 Speculative decoding leaves the output law unchanged; greedy text is identical. How many drafted tokens are
 accepted is known beforehand: of greedy text exactly, because the draft repeats it up to the first token at
-which its argmax differs (G10); of sampled text on average, because a token is accepted with probability 1 -
-TV
-(G6, J4).
+which its argmax differs (G10); of sampled text on average, because a token is accepted with probability
+1 - TV (G6, J4).
 """
 
 from __future__ import annotations
@@ -31,10 +30,9 @@ class Drafted:
     """Greedy decoding with a draft of ``length`` tokens at a time.
 
     forecast, measured: tokens of text per pass of the dense model. sampled: forecast of the same for text
-    drawn
-    at temperature 1. identical: whether every text is the dense model's own. time_ratio: time with the draft
-    over time without, measured; time_forecast: what the forecast, and the time of one token in either model,
-    say of it.
+    drawn at temperature 1. identical: whether every text is the dense model's own. time_ratio: time with the
+    draft over time without, measured; time_forecast: what the forecast, and the time of one token in either
+    model, say of it.
     """
 
     spec: str
@@ -90,8 +88,7 @@ def greedy_run(agree: Sequence[bool], length: int) -> int:
 
 
 def expected_tokens(acceptance: Tensor, live: Tensor, length: int) -> float:
-    """Mean over places in texts ``(N, n)`` of 1 + sum over j of the probability that j tokens are "
-    "accepted."""
+    """Mean over places in texts ``(N, n)`` of 1 + sum over j of the probability that j are accepted."""
     total, accepted = torch.ones_like(acceptance), torch.ones_like(acceptance)
     for step in range(length):
         shifted = torch.zeros_like(acceptance)

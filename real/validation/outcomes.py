@@ -29,7 +29,7 @@ from real.scores.forecast import read_source
 from real.scores.likelihood import log_probabilities
 from real.scores.options import Chosen, choose, follow
 from real.scores.resolved import RIGHT, WRONG, resolve
-from real.scores.sampled import Judged, judged
+from real.scores.sampled import Draw, Judged, judged
 from real.scores.tree import Tree, trees
 from real.tasks.drafted import Drafts
 from real.tasks.evaluate import answer, task_manager
@@ -124,7 +124,7 @@ class Bench:
     def answers(self) -> dict[str, Judged]:
         """Texts that the dense model writes for tasks that ask for text, and which are right."""
         return {
-            name: judged(self.lm, source, _scorer(source), samples=self.plan.samples, seed=self.plan.seed)
+            name: judged(self.lm, source, _scorer(source), Draw(self.plan.samples, seed=self.plan.seed))
             for name, source in self.sources.items()
             if not _is_choice(source)
         }

@@ -17,7 +17,7 @@ from real.pruning.variants import variant
 from real.scores.forecast import Rule, forecast_scores
 from real.scores.options import choose
 from real.scores.routes import ReadOff, noise_floor, route
-from real.scores.sampled import ScorerError, read_with, scored
+from real.scores.sampled import Draw, ScorerError, read_with, scored
 from real.scores.verdict import Outcome, between, of_prompts_like_these, of_these_prompts
 from real.tasks.evaluate import answer, task_manager
 from real.tasks.source import Asked, TaskSource, shipped
@@ -105,7 +105,7 @@ def test_both_routes_agree_on_the_loss() -> None:
 
 def test_drift_after_the_stop_does_not_count() -> None:
     lm = few_tokens(4)
-    dense = scored(lm, LETTERS, lambda text, one: 0.0, samples=8)
+    dense = scored(lm, LETTERS, lambda text, one: 0.0, Draw(8))
     length = dense.samples.lengths - dense.samples.prompt_lengths
     assert bool((dense.decided <= length).all())
     assert bool((dense.decided < length).any())

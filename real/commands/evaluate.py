@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from real.commands import scores
 from real.commands.options import (
     Calibration,
     Model,
@@ -18,6 +19,7 @@ from real.commands.options import (
 )
 from real.engines.names import GGUF, is_served, needs_engine
 from real.records.record import is_record
+from theory.terminal.cost import Yes
 from theory.terminal.options import Csv, Device, Dtype, Limit, names
 from theory.terminal.writing import check_outputs, write_table
 
@@ -37,9 +39,17 @@ def evaluate(
     allow_code: Annotated[
         bool, typer.Option(help="Execute programs that the models write (task functions), in a sandbox.")
     ] = False,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw so many texts per question from both models; each is read by both."),
+    ] = None,
+    scorer: scores.ScorerName = None,
     csv_file: Csv = None,
+    yes: Yes = False,
 ) -> None:
     """Score tasks and count flips against the dense model. Run it again to go on after an interruption.
+
+    With --samples: texts that both models draw are judged and weighed (Le Cam pair), task files included.
 
     Variants may be GGUF files and served models: the dense model's questions, answered by their own engine.
     Without variants: what the dense model can do.
@@ -50,19 +60,39 @@ def evaluate(
     check_variants(specs)
     check_outputs(csv_file)
     wanted, named, given = names(tasks) or (), overrides(parts), calibration_text(calibration)
+    if samples is not None or scorer is not None:
+        if not specs or served:
+            raise ValueError(
+                "--samples and --scorer compare variants that transformers run: name at least one"
+            )
+        scores.compare(
+            scores.Asked(
+                *(model, specs, list(wanted), scorer, samples or 4, limit, 0, device, dtype, named),
+                allow_code,
+                given,
+                yes,
+            ),
+            csv_file,
+        )
+        return
     import pandas as pd
 
     from real.commands.evaluate_output import baseline_table, summary_tables
+    from real.commands.workload import check_harness
     from real.engines.harness import engine_answers
     from real.engines.open import open_engine
     from real.models.load import load, load_encoder
     from real.models.registry import ENCODERS
     from real.tasks.evaluate import evaluate as tables
+    from real.tasks.evaluate import require_allowed
     from real.tasks.public_sets import PUBLIC
     from real.tasks.summary import summarise, without_signal
     from theory.terminal.console import say, show
 
     lm = load_encoder(model, device, dtype) if model in ENCODERS else load(model, device, dtype, named)
+    if model not in ENCODERS:
+        require_allowed(wanted, allow_code)
+        check_harness(lm, wanted, limit, batch_size, 1 + len(specs) + len(served), yes)
     found = pd.concat(
         tables(
             lm,

@@ -162,7 +162,13 @@ PUBLIC: dict[str, PublicTask] = {
         _boolq,
         "passages without the titles that SuperGLUE's copy has; chance is answering always yes",
     ),
-    "commonsense_qa": PublicTask("tau/commonsense_qa/none/validation", "validation", 0.2, "MIT"),
+    "commonsense_qa": PublicTask(
+        "tau/commonsense_qa/none/validation",
+        "validation",
+        0.2,
+        "MIT",
+        note="asks for the letter of an option",
+    ),
     "copa": PublicTask("super_glue/copa/validation", "validation", 0.5, "BSD-2-Clause"),
     "gsm8k": PublicTask(
         "gsm8k/gold_bpb_5shot",

@@ -10,7 +10,7 @@ from typing import Any
 
 import regex
 
-from real.tasks.source import Asked, TaskSource
+from real.tasks.source import Asked, Scorer, TaskSource
 from theory.names import lookup
 
 _SETTINGS = {"stop", "max_tokens", "lead", "chat", "scorer", "per_character"}
@@ -47,6 +47,35 @@ def number_pattern(answer: str) -> str:
 
 SCORERS = {"exact": None, "label": label_pattern, "number": number_pattern, "regex": str}
 """Ways to say which answers are right, by name: the pattern that they make of an answer."""
+
+
+def search_scorer(pattern: str) -> Scorer:
+    """Is what the pattern finds first in a text a right answer? Its first group if it has one, stripped.
+
+    Of a question without answers: whether the pattern is found at all.
+
+    Raises
+    ------
+    ValueError
+        ``pattern`` is no regular expression.
+
+    Example
+    -------
+    >>> search_scorer("answer is ([0-9]+)")("So the answer is 42.", Asked("6 * 7?", ("42",)))
+    1.0
+    """
+    try:
+        compiled = regex.compile(pattern)
+    except regex.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+
+    def found(text: str, one: Asked) -> float:
+        match = compiled.search(text)
+        if match is None or not one.answers:
+            return float(match is not None)
+        return float((match[min(1, compiled.groups)] or "").strip() in one.answers)
+
+    return found
 
 
 def read_task(path: Path, limit: int | None = None) -> TaskSource:

@@ -19,6 +19,7 @@ from real.commands.options import (
 )
 from real.engines.names import GGUF, is_served, needs_engine
 from real.records.record import is_record
+from theory.terminal.cost import Yes
 from theory.terminal.options import Csv, Device, Dtype, Limit, names
 from theory.terminal.writing import check_outputs, write_table
 
@@ -44,6 +45,7 @@ def evaluate(
     ] = None,
     scorer: scores.ScorerName = None,
     csv_file: Csv = None,
+    yes: Yes = False,
 ) -> None:
     """Score tasks and count flips against the dense model. Run it again to go on after an interruption.
 
@@ -68,6 +70,7 @@ def evaluate(
                 *(model, specs, list(wanted), scorer, samples or 4, limit, 0, device, dtype, named),
                 allow_code,
                 given,
+                yes,
             ),
             csv_file,
         )
@@ -75,16 +78,21 @@ def evaluate(
     import pandas as pd
 
     from real.commands.evaluate_output import baseline_table, summary_tables
+    from real.commands.workload import check_harness
     from real.engines.harness import engine_answers
     from real.engines.open import open_engine
     from real.models.load import load, load_encoder
     from real.models.registry import ENCODERS
     from real.tasks.evaluate import evaluate as tables
+    from real.tasks.evaluate import require_allowed
     from real.tasks.public import PUBLIC
     from real.tasks.summary import summarise, without_signal
     from theory.terminal.console import say, show
 
     lm = load_encoder(model, device, dtype) if model in ENCODERS else load(model, device, dtype, named)
+    if model not in ENCODERS:
+        require_allowed(wanted, allow_code)
+        check_harness(lm, wanted, limit, batch_size, 1 + len(specs) + len(served), yes)
     found = pd.concat(
         tables(
             lm,

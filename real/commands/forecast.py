@@ -21,6 +21,7 @@ from real.commands.options import (
 )
 from real.engines.names import by_record
 from theory.terminal.console import say
+from theory.terminal.cost import Yes
 from theory.terminal.options import Csv, Device, Dtype, Json, Limit, Seed
 from theory.terminal.writing import check_outputs
 
@@ -59,6 +60,7 @@ def forecast(
     decoding: scores.GateDecoding = "greedy",
     about: scores.GateAbout = "like",
     many: scores.ManySpecs = "e-bh",
+    yes: Yes = False,
 ) -> None:
     """Predict what pruning does, before anything is deployed; nothing is generated pruned.
 
@@ -83,6 +85,7 @@ def forecast(
             overrides(parts),
             allow_code,
             given,
+            yes,
         )
         gate = scores.Gate(epsilon, error, until_decided, decoding, about, many)
         code = scores.plan(asked, gate) if planned else scores.decide(asked, gate, json_file, csv_file)
@@ -93,6 +96,7 @@ def forecast(
         check_variants(specs)
     named = overrides(parts)
     from real.commands import forecast_output
+    from real.commands.workload import check_texts
     from real.engines.mixed import Plan
     from real.forecast.report import TextReport
     from real.forecast.text_drift import default_prompts, reference
@@ -102,12 +106,14 @@ def forecast(
 
     texts = read_prompts(prompts) if prompts else default_prompts()
     if recorded:
+        check_texts(None, texts, tokens, samples or 1, 1 + len(specs), yes)
         plan = Plan(
             texts, tokens, samples or 1, temperature, seed, device=device, dtype=dtype, tokenizer=tokenizer
         )
         _forecast_records(model, specs, plan, json_file, csv_file)
         return
     lm = load(model, device, dtype, named)
+    check_texts(lm, texts, tokens, samples or 1, 3 + len(specs), yes)
     dense = reference(lm, texts, tokens, samples or 1, temperature, seed)
     found = []
     for result in forecasts(lm, specs, dense, given):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from real.pruning.calibration import Calibration
     from real.scores.forecast import Rule
     from real.structure.anatomy import Overrides
-    from real.tasks.source import Scorer
+    from real.tasks.source import Scorer, TaskSource
 
 _REGEX = "regex:"
 DECODINGS = ("greedy", "sampled")
@@ -112,6 +112,7 @@ class Asked:
     parts: Overrides
     allow_code: bool = False
     calibration: Calibration = None
+    yes: bool = False
 
     def settings(self) -> dict[str, Any]:
         """What forecasts and comparisons take by name."""
@@ -180,8 +181,9 @@ def compare(asked: Asked, csv_file: Path | None) -> None:
             write_table(report.frame(), csv_file)
 
 
-def _loaded(asked: Asked) -> tuple[LanguageModel, list[Any]]:
+def _loaded(asked: Asked) -> tuple[LanguageModel, list[TaskSource]]:
     """The dense model, and the tasks: bad ones are refused before it is loaded."""
+    from real.commands.workload import check_questions
     from real.models.devices import own_device
     from real.models.load import load
     from real.scores.forecast import needs_model, read_source
@@ -189,7 +191,11 @@ def _loaded(asked: Asked) -> tuple[LanguageModel, list[Any]]:
 
     require_allowed(asked.tasks, asked.allow_code)
     sources = [task if needs_model(task) else read_source(task, limit=asked.limit) for task in asked.tasks]
-    return load(asked.model, own_device(asked.device), asked.dtype, asked.parts), sources
+    lm = load(asked.model, own_device(asked.device), asked.dtype, asked.parts)
+    read = [read_source(one, lm, asked.limit, allow_code=asked.allow_code) for one in sources]
+    counted = [replace(one, questions=one.questions[: asked.limit]) for one in read]
+    check_questions(lm, counted, asked.samples, 2 + len(asked.specs), asked.yes)
+    return lm, read
 
 
 def plan(asked: Asked, gate: Gate) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
+from functools import cache
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
@@ -122,10 +123,24 @@ def distinct(specs: Sequence[str]) -> list[str]:
 def task_manager(tasks: Sequence[str]) -> TaskManager:
     """The harness' index of its own tasks; reading it takes a while, so only if one of them is asked for."""
     others = [name for name in tasks if name not in TASKS and name != RETRIEVAL]
-    manager = TaskManager(include_defaults=bool(others))
+    manager = _index(bool(others))
     for name in others:
         lookup("task", name, dict.fromkeys([*TASKS, RETRIEVAL, *manager.all_tasks]))
     return manager
+
+
+@cache
+def _index(defaults: bool) -> TaskManager:
+    return TaskManager(include_defaults=defaults)
+
+
+def count_questions(lm: LanguageModel, tasks: Sequence[str], limit: int | None = None) -> int:
+    """Number of questions that :func:`evaluate` asks one model."""
+    names = [name for name in dict.fromkeys(tasks) if name != RETRIEVAL]
+    with redirect_stderr(StringIO()):
+        loaded = load_tasks(task_manager(names), names, lm)["tasks"]
+    counts = [len(list(one.eval_docs)) for one in loaded.values()]
+    return sum(count if limit is None else min(count, limit) for count in counts)
 
 
 def answer(

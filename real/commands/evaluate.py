@@ -85,7 +85,7 @@ def evaluate(
     from real.models.registry import ENCODERS
     from real.tasks.evaluate import evaluate as tables
     from real.tasks.evaluate import require_allowed
-    from real.tasks.public import PUBLIC
+    from real.tasks.public_sets import PUBLIC
     from real.tasks.summary import summarise, without_signal
     from theory.terminal.console import say, show
 

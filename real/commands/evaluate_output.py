@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from real.models.load import LanguageModel
-from real.tasks.public import PUBLIC
+from real.tasks.public_sets import PUBLIC
 from real.tasks.summary import summarise, without_signal
 from theory.outside import visible
 from theory.terminal.console import say, show

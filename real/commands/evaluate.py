@@ -103,7 +103,7 @@ def evaluate(
     }
     found = pd.concat(
         [
-            *tables(lm, specs, wanted, allow_code=allow_code, **settings),
+            *tables(lm, specs, wanted, **settings),
             *_engine_tables(model, lm, served, wanted, limit),
         ],
         ignore_index=True,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from real.commands.options import Calibration, Model, Prompts, Specs, calibration_text, check_variants
+from theory.terminal.cost import Yes
 from theory.terminal.options import Csv, Device, Dtype
 from theory.terminal.writing import check_outputs
 
@@ -25,6 +26,7 @@ def cost(
     device: Device = "cpu",
     dtype: Dtype = "float32",
     csv_file: Csv = None,
+    yes: Yes = False,
 ) -> None:
     """Measure tokens per second, parameters, size and key-value cache, dense beside pruned.
 
@@ -37,6 +39,7 @@ def cost(
     import pandas as pd
 
     from real.commands.cost_output import cost_table, draft_table
+    from real.commands.workload import check_texts
     from real.forecast.text_drift import default_prompts
     from real.models.load import load
     from real.search.cost import costs
@@ -47,6 +50,7 @@ def cost(
 
     texts = read_prompts(prompts) if prompts else default_prompts(8)
     lm = load(model, device, dtype)
+    check_texts(lm, texts if draft else texts[:1], max(context, tokens), 1, 5 * (1 + len(specs)), yes)
     found = list(track(costs(lm, ["dense", *specs], context, tokens, given), "costs", total=len(specs) + 1))
     show(cost_table(lm, found))
     frame = pd.DataFrame([dataclasses.asdict(one) for one in found])

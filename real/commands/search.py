@@ -12,8 +12,11 @@ from real.pruning.spec import REPAIRS
 from real.search.budget import check_kinds, check_saving, parse_budget
 from theory.names import lookup
 from theory.terminal.console import say
+from theory.terminal.cost import Yes
 from theory.terminal.options import Device, Dtype, Seed, names
 from theory.terminal.writing import check_outputs
+
+SETS_PER_PART = 7  # about so many sets are measured for each part: a beam of six as it goes, and alone
 
 
 def search(
@@ -41,6 +44,7 @@ def search(
     parts: Parts = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
+    yes: Yes = False,
 ) -> None:
     """Find what can be dropped within a budget of drift, on the model's own texts, and forecast it on others.
 
@@ -53,6 +57,7 @@ def search(
     given = calibration_text(calibration)
     check_outputs(out / "front.json", out / "front.csv", out / "front.png")
     from real.commands import search_output
+    from real.commands.workload import check_texts
     from real.forecast.text_drift import default_prompts, forecast, reference
     from real.models.load import load
     from real.search.measuring import Texts, default_texts
@@ -62,7 +67,9 @@ def search(
     wanted = read_prompts(prompts) if prompts else None
     lm = load(model, device, dtype, named)
     tokens = max(tokens, budget.tokens or 0)
-    texts = Texts(lm, (wanted or default_texts())[:rows], tokens, budget, seed, given)
+    read = (wanted or default_texts())[:rows]
+    check_texts(lm, read, tokens, 1, SETS_PER_PART * len(kinds) * len(lm.anatomy.need_layers()), yes)
+    texts = Texts(lm, read, tokens, budget, seed, given)
     facts = [budget.content, kinds, tokens, rows, wanted, seed, dtype, given]
     found = start(lm, texts, kinds, saving, out, facts)
     best = exactly(found, drop) if drop else within(found, budget)

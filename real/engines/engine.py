@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,7 +37,7 @@ class Engine(Protocol):
     """A model and the program that runs it.
 
     description: program, version, number format, for the record. weights: SHA-256 of the weights or what
-    else tells them apart. tokenizer_sha256: see :func:`tokenizer_hash`; None if it cannot be known.
+    else tells them apart. tokenizer_sha256: see :mod:`real.records.tokenizer`; None if it cannot be known.
     rounding: largest error in nats that writing log-probabilities down has added before they arrive here.
     context_length: tokens of prompt and text. vocabulary: number of token ids; None if it cannot be known.
     """
@@ -165,9 +163,3 @@ def score_texts(
             yield text
 
     yield from engine.score(fitting(), decoding, top)
-
-
-def tokenizer_hash(pieces: Mapping[str, int]) -> str:
-    """SHA-256 over (id, piece) in order of ids; fillers ``[PAD7]`` that pad a vocabulary do not count."""
-    named = sorted((index, piece) for piece, index in pieces.items() if piece != f"[PAD{index}]")
-    return hashlib.sha256(json.dumps(named, ensure_ascii=False).encode()).hexdigest()

@@ -12,9 +12,10 @@ from torch import LongTensor, Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import LogitsProcessor
 
-from real.engines.engine import Row, likeliest, log_law, recorded, tokenizer_hash
+from real.engines.engine import Row, likeliest, log_law, recorded
 from real.models.load import LanguageModel
 from real.records.record import Decoding, RecordedText
+from real.records.tokenizer import tokenizer_hash
 from real.text.passes import final_hidden, head_logits
 from real.text.prompting import encode_prompt
 from real.text.sample import GumbelRace, generate, row_generators, stop_tokens

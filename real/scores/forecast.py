@@ -12,6 +12,7 @@ import torch
 from real.models.load import AnyModel, LanguageModel, loaded
 from real.pruning.calibration import Calibration
 from real.pruning.variants import variant
+from real.records.record import is_record
 from real.scores.blocks import Part, as_json, from_json, identity, in_blocks, ranges
 from real.scores.report import Many, ScoreReport, ScoreVerdict
 from real.scores.routes import Decoding, Route, noise_floor, route
@@ -24,6 +25,7 @@ from real.scores.verdict import (
     of_prompts_like_these,
     of_these_prompts,
 )
+from real.tasks.graded import read_graded
 from real.tasks.harness_source import harness_source
 from real.tasks.items import TASKS
 from real.tasks.items import task as shipped_task
@@ -77,7 +79,7 @@ def forecast_scores(
         Pruning specs or other checkpoints.
     tasks:
         Names of tasks (shipped, public benchmarks, any of the harness), task files (see
-        :func:`real.tasks.user_file.read_task`) or task sources.
+        :func:`real.tasks.user_file.read_task`), records whose texts carry a score, or task sources.
     scorer, samples:
         Any function of a written text and its question into [0, 1]; the dense model then writes ``samples``
         texts per question. Without it, right answers are read off (K1), and options compared (K12).
@@ -101,9 +103,7 @@ def forecast_scores(
     if not specs or not tasks:
         raise ValueError("name at least one variant and at least one task")
     lm = loaded(model)
-    sources = [_drawn(read_source(task, lm, limit, allow_code=allow_code), limit, seed) for task in tasks]
-    for remark in (remark for source in sources for remark in source.remarks):
-        say(remark)
+    sources = asked_of(tasks, lm, limit, seed, allow_code)
     routes = [
         route(lm, source, scorer, samples=samples, alpha=rule.alpha, seed=seed)
         for source in track(sources, "dense answers")
@@ -113,7 +113,7 @@ def forecast_scores(
     seconds = {}
     for spec in track(list(specs), "forecasting scores"):
         with variant(lm, spec, calibration) as other:
-            owner = identity(other, "real.scores.routes", spec, _as_json(calibration))
+            owner = identity(other, "real.scores.routes", spec, as_facts(calibration))
             seconds[spec] = 0.0
             for index, one in enumerate(routes):
                 found[index, spec], took = _judged(one, other, owner, spec, rule, noises[index])
@@ -135,7 +135,7 @@ def _judged(
         parts += known
         read, seconds = end, seconds + took
         found = [
-            _verdict(one.source.name, spec, decoding, evidence, rule, design, noise.get(decoding, 0.0))
+            verdict_of(one.source.name, spec, decoding, evidence, rule, design, noise.get(decoding, 0.0))
             for decoding, evidence in one.evidence(parts).items()
         ]
         if read == total or all(one.like.outcome is not Outcome.UNDECIDED for one in found):
@@ -153,15 +153,16 @@ def _read(
     return [from_json(part) for part in found], seconds
 
 
-def _verdict(
+def verdict_of(
     task: str,
     spec: str,
     decoding: Decoding,
     evidence: Evidence,
     rule: Rule,
-    design: int | None,
-    noise: float,
+    design: int | None = None,
+    noise: float = 0.0,
 ) -> ScoreVerdict:
+    """What the evidence says by a rule; ``design`` and ``noise`` as in :mod:`real.scores.verdict`."""
     return ScoreVerdict(
         task=task,
         spec=spec,
@@ -178,6 +179,20 @@ def _verdict(
     )
 
 
+def asked_of(
+    tasks: Sequence[str | Path | TaskSource],
+    lm: LanguageModel,
+    limit: int | None,
+    seed: int,
+    allow_code: bool,
+) -> list[TaskSource]:
+    """The questions of every task, at most ``limit`` each, in random order; remarks are printed."""
+    sources = [_drawn(read_source(task, lm, limit, allow_code=allow_code), limit, seed) for task in tasks]
+    for remark in (remark for source in sources for remark in source.remarks):
+        say(remark)
+    return sources
+
+
 def read_source(
     task: str | Path | TaskSource,
     lm: LanguageModel | None = None,
@@ -192,6 +207,8 @@ def read_source(
     if isinstance(task, TaskSource):
         return task
     path, name = Path(task), str(task)
+    if is_record(path):
+        return read_graded(path)
     if path.suffix == ".jsonl" or path.is_file():
         return read_task(path)
     if name in TASKS and not needs_model(task):
@@ -205,9 +222,10 @@ def needs_model(task: str | Path | TaskSource) -> bool:
     return not isinstance(task, TaskSource) and name in TASKS and shipped_task(name).kind == "code"
 
 
-def _as_json(calibration: Calibration) -> Any:
-    if calibration is None:
-        return None
+def as_facts(calibration: Calibration) -> Any:
+    """A calibration as a JSON value."""
+    if calibration is None or isinstance(calibration, str):
+        return calibration
     return [part if isinstance(part, str) else part.tolist() for part in calibration]
 
 

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from real.models.load import LanguageModel
 from real.scores.blocks import Part, as_json, from_json, identity, in_blocks, ranges
+from real.scores.futures import futures
 from real.scores.options import Chosen, choose, follow
 from real.scores.resolved import MASS, RIGHT, ROWS, WRONG, Resolved, resolve
-from real.scores.sampled import Draw, Scored, read_with, scored, some_rows
+from real.scores.sampled import Draw, Scored, graded, read_with, require_answers, scored, some_rows
 from real.scores.tree import Tree, trees
 from real.scores.verdict import ALPHA, Evidence, between, sampled
 from real.tasks.source import Scorer, TaskSource
@@ -125,24 +126,24 @@ def route(
 ) -> Route:
     """Let the dense model answer a task: with a ``scorer`` it writes ``samples`` texts per question.
 
-    The task's own scorer is used where it has one and none is given.
+    Texts that are graded already are taken as they are. The task's own scorer is used where it has one and
+    none is given.
 
     Raises
     ------
     ValueError
         There is no scorer, and a question has neither options nor an answer that can be written.
     """
+    if source.graded:
+        return Sampled(source, graded(lm, source), alpha)
     scorer = scorer or source.scorer
     if scorer is not None:
         return Sampled(source, scored(lm, source, scorer, Draw(samples, seed=seed)), alpha)
     if source.has_options or source.endings:
         return _options(lm, source)
-    missing = [index for index, one in enumerate(source.questions) if not one.answers and one.pattern is None]
-    if missing:
-        raise ValueError(
-            f"task {source.name!r}, question {missing[0] + 1}: no right answer is given, so none can be read "
-            "off; give answers, or a scorer that judges sampled texts"
-        )
+    require_answers(source)
+    if source.after:
+        return futures(lm, source, Draw(samples, seed=seed), alpha)
     return _read_off(lm, source)
 
 

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from real.models.load import LanguageModel
-from real.scores.accepted import cut
+from real.records.record import RecordError
+from real.records.tokenizer import tokenizer_hash
+from real.scores.accepted import Accepted, cut
 from real.scores.blocks import identity, in_blocks, ranges
 from real.scores.likelihood import log_probabilities
-from real.tasks.source import Scorer, TaskSource
+from real.tasks.source import Asked, Scorer, TaskSource
 from real.text.sample import Samples, pack, sample
 from theory.sequences.scores import ScoredTexts, deciding_log_weights
 
@@ -74,8 +76,38 @@ def scored(
     found = judged(lm, source, scorer, draw, folder)
     log_prob = found.samples.log_prob
     if log_prob is None:
-        log_prob = _read(lm, found.samples, folder)
+        log_prob = kept_log_probabilities(lm, found.samples, folder)
     return Scored(found.samples, found.texts, found.scores, found.decided, log_prob)
+
+
+def graded(lm: LanguageModel, source: TaskSource) -> Scored:
+    """Texts that are judged already, with the log-probabilities that their record keeps.
+
+    These are raised by what rounding may have taken: weights fall, so every limit stays valid.
+
+    Raises
+    ------
+    RecordError
+        Another tokenizer made them.
+    """
+    known = source.graded
+    assert known is not None
+    if known.tokenizer_sha256 not in (None, tokenizer_hash(lm.tokenizer.get_vocab())):
+        raise RecordError(
+            f"{source.name} was recorded with another tokenizer than that of {lm.name}: the same token ids "
+            "mean different text"
+        )
+    every = [(index, text) for index, one in enumerate(source.questions) for text in one.item]
+    rows = [(index, list(text.prompt_ids)) for index, text in every]
+    samples = pack(lm, rows, [list(text.ids) for _, text in every], known.temperature, known.seed)
+    kept = [torch.tensor(text.logprobs, dtype=torch.float64) + known.rounding for _, text in every]
+    return Scored(
+        samples,
+        tuple(str(lm.tokenizer.decode(list(text.ids), skip_special_tokens=True)) for _, text in every),
+        torch.tensor([text.score for _, text in every], dtype=torch.float64),
+        samples.lengths - samples.prompt_lengths,
+        torch.nn.utils.rnn.pad_sequence(kept, batch_first=True),
+    )
 
 
 def judged(
@@ -94,6 +126,43 @@ def judged(
     drawn = _drawn(lm, source, draw, folder)
     texts = [drawn.continuation(row).tolist() for row in range(len(drawn))]
     return Judged(drawn, *judge(lm, source, scorer, texts, drawn.prompt.tolist()))
+
+
+def scorer_of(source: TaskSource) -> Scorer:
+    """The task's own scorer, or whether a text is a right answer.
+
+    Raises
+    ------
+    ValueError
+        The task asks for no text, or a question has no right answer.
+    """
+    if source.scorer is not None:
+        return source.scorer
+    if source.has_options or source.endings:
+        raise ValueError(
+            f"task {source.name!r} asks for a choice: its options are compared, no text is drawn and judged"
+        )
+    require_answers(source)
+    if source.after:
+        raise ValueError(
+            f"task {source.name!r} has answers after a chain of thought, which a forecast reads off; to "
+            "compare drawn texts, name a scorer"
+        )
+
+    def right(text: str, one: Asked) -> float:
+        return float(Accepted(one.answers, source.stops, one.pattern).is_right(text.encode()))
+
+    return right
+
+
+def require_answers(source: TaskSource) -> None:
+    """Raise ValueError unless every question has a right answer."""
+    missing = [index for index, one in enumerate(source.questions) if not one.answers and one.pattern is None]
+    if missing:
+        raise ValueError(
+            f"task {source.name!r}, question {missing[0] + 1}: no right answer is given, so none can be read "
+            "off; give answers, or a scorer that judges sampled texts"
+        )
 
 
 def judge(
@@ -135,6 +204,21 @@ def read_with(other: LanguageModel, dense: Scored, start: int, end: int) -> Scor
     log_ratio = log_probabilities(other, some)
     log_ratio = log_ratio - dense.log_prob[rows, : log_ratio.shape[1]]
     return ScoredTexts(deciding_log_weights(log_ratio, dense.decided[rows]), dense.scores[rows], some.prompt)
+
+
+def kept_log_probabilities(lm: LanguageModel, samples: Samples, folder: Path | None = None) -> Tensor:
+    """:func:`log_probabilities` block by block, kept in ``folder`` (default: the cache)."""
+    spans = ranges(0, int(samples.prompt.max()) + 1)
+    parts = [some_rows(samples, *span)[1] for span in spans]
+    owner = identity(lm, "real.scores.likelihood", samples.temperature)
+    facts = [
+        [owner, part.tokens.tolist(), part.prompt_lengths.tolist(), part.lengths.tolist()] for part in parts
+    ]
+    found, _ = in_blocks(
+        facts, lambda index: log_probabilities(lm, parts[index]).tolist(), "reading dense texts", folder
+    )
+    rows = [torch.tensor(row, dtype=torch.float64) for block in found for row in block]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
 
 def _score(scorer: Scorer, source: TaskSource, index: int, text: str) -> float:
@@ -185,18 +269,3 @@ def _drawn(lm: LanguageModel, source: TaskSource, draw: Draw, folder: Path | Non
     kept = [torch.tensor(row, dtype=torch.float64) for block in found for row in block["log_prob"]]
     padded = torch.nn.utils.rnn.pad_sequence(kept, batch_first=True)
     return replace(packed, log_prob=padded[:, : packed.horizon])
-
-
-def _read(lm: LanguageModel, samples: Samples, folder: Path | None) -> Tensor:
-    """Log-probabilities of the texts in the model that wrote them, float64 ``(N, n)``."""
-    spans = ranges(0, int(samples.prompt.max()) + 1)
-    parts = [some_rows(samples, *span)[1] for span in spans]
-    owner = identity(lm, "real.scores.likelihood", samples.temperature)
-    facts = [
-        [owner, part.tokens.tolist(), part.prompt_lengths.tolist(), part.lengths.tolist()] for part in parts
-    ]
-    found, _ = in_blocks(
-        facts, lambda index: log_probabilities(lm, parts[index]).tolist(), "reading dense texts", folder
-    )
-    rows = [torch.tensor(row, dtype=torch.float64) for block in found for row in block]
-    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from real.engines.engine import Row, likeliest, log_law, score_texts, tokenizer_hash
+from real.engines.engine import Row, likeliest, log_law, score_texts
 from real.engines.hugging_face import HuggingFaceEngine
 from real.models.load import LanguageModel
 from real.records import Decoding, RecordedText
+from real.records.tokenizer import tokenizer_hash
 from real.text.sample import sample
 from tests.real.conftest import tiny_language_model
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,9 +20,15 @@ from real.commands.options import (
 )
 from real.engines.names import GGUF, is_served, needs_engine
 from real.records.record import is_record
+from theory.terminal.console import say
 from theory.terminal.cost import Yes
 from theory.terminal.options import Csv, Device, Dtype, Limit, names
 from theory.terminal.writing import check_outputs, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from real.models.load import LanguageModel
 
 DEFAULT = "agreement,wikidata-choice,wikidata-answer,capitals-choice,capitals-answer,negation,copy-2,copy-8"
 
@@ -77,51 +84,49 @@ def evaluate(
         return
     import pandas as pd
 
-    from real.commands.evaluate_output import baseline_table, summary_tables
+    from real.commands.evaluate_output import show_scores
     from real.commands.workload import check_harness
-    from real.engines.harness import engine_answers
-    from real.engines.open import open_engine
     from real.models.load import load, load_encoder
     from real.models.registry import ENCODERS
     from real.tasks.evaluate import evaluate as tables
     from real.tasks.evaluate import require_allowed
-    from real.tasks.public_sets import PUBLIC
-    from real.tasks.summary import summarise, without_signal
-    from theory.terminal.console import say, show
 
     lm = load_encoder(model, device, dtype) if model in ENCODERS else load(model, device, dtype, named)
     if model not in ENCODERS:
         require_allowed(wanted, allow_code)
         check_harness(lm, wanted, limit, batch_size, 1 + len(specs) + len(served), yes)
+    settings: dict[str, Any] = {
+        "limit": limit,
+        "batch_size": batch_size,
+        "calibration": given,
+        "allow_code": allow_code,
+    }
     found = pd.concat(
-        tables(
-            lm,
-            specs,
-            wanted,
-            limit=limit,
-            batch_size=batch_size,
-            calibration=given,
-            allow_code=allow_code,
-        ),
+        [
+            *tables(lm, specs, wanted, **settings),
+            *_engine_tables(model, lm, served, wanted, limit),
+        ],
         ignore_index=True,
     )
+    if csv_file:
+        write_table(found, csv_file)
+    show_scores(lm, found, wanted, alone=not specs and not served)
+
+
+def _engine_tables(
+    model: str, lm: LanguageModel, served: list[str], wanted: Sequence[str], limit: int | None
+) -> Iterator[pd.DataFrame]:
+    """The dense model's questions, answered by other engines."""
+    from real.engines.harness import engine_answers
+    from real.engines.open import open_engine
+
     for name in served:
         engine = open_engine(name, tokenizer=model if is_served(name) else None)
-        found = pd.concat([found, engine_answers(lm, engine, wanted, limit)], ignore_index=True)
+        yield engine_answers(lm, engine, wanted, limit)
         if engine.weights is not None and engine.weights == lm.provenance.get("sha256"):
             say(
                 f"{name} has the weights of {lm.name} in another program: what it changes is the noise floor."
             )
-    if csv_file:
-        write_table(found, csv_file)
-    title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores"
-    summary = summarise(found)
-    show(summary_tables(summary, title) if specs or served else baseline_table(summary, title))
-    for name in wanted:
-        if name in PUBLIC and PUBLIC[name].note:
-            say(f"{name}: {PUBLIC[name].note}.")
-    if (silent := without_signal(summary)) and (specs or served):
-        say(f"No signal, the dense score is not beyond chance: {', '.join(silent)}.")
 
 
 def _refuse(model: str, specs: list[str]) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from real.models.load import LanguageModel
 from real.scores.blocks import Part, as_json, from_json, identity, in_blocks, ranges
+from real.scores.futures import futures
 from real.scores.options import Chosen, choose, follow
 from real.scores.resolved import MASS, RIGHT, ROWS, WRONG, Resolved, resolve
 from real.scores.sampled import Draw, Scored, graded, read_with, require_answers, scored, some_rows
@@ -141,6 +142,8 @@ def route(
     if source.has_options or source.endings:
         return _options(lm, source)
     require_answers(source)
+    if source.after:
+        return futures(lm, source, Draw(samples, seed=seed), alpha)
     return _read_off(lm, source)
 
 

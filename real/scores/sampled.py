@@ -143,6 +143,11 @@ def scorer_of(source: TaskSource) -> Scorer:
             f"task {source.name!r} asks for a choice: its options are compared, no text is drawn and judged"
         )
     require_answers(source)
+    if source.after:
+        raise ValueError(
+            f"task {source.name!r} has answers after a chain of thought, which a forecast reads off; to "
+            "compare drawn texts, name a scorer"
+        )
 
     def right(text: str, one: Asked) -> float:
         return float(Accepted(one.answers, source.stops, one.pattern).is_right(text.encode()))

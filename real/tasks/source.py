@@ -50,8 +50,9 @@ class TaskSource:
 
     horizon: most tokens of an answer. chat: the prompt is one turn of the chat template, where there is one.
     per_character: options are compared by their log-probability per character. endings: right is what begins
-    with the tokens of ``answers[0]``, whatever follows. scorer: the task's own. graded: every question's
-    ``item`` is its texts, which are judged already. remarks: what was skipped.
+    with the tokens of ``answers[0]``, whatever follows. after: what an answer follows in a text (``The answer
+    is``), which begins with a chain of thought. scorer: the task's own. graded: every question's ``item`` is
+    its texts, which are judged already. remarks: what was skipped.
     """
 
     name: str
@@ -62,6 +63,7 @@ class TaskSource:
     chat: bool = False
     per_character: bool = False
     endings: bool = False
+    after: str = ""
     scorer: Scorer | None = None
     graded: Graded | None = None
     remarks: tuple[str, ...] = ()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 
 from real.command_line import app
 from real.models.save import save
@@ -96,16 +95,3 @@ def test_evaluate_draws_from_both_models(
     assert ended.value.code in (0, None), capsys.readouterr().err
     (row,) = pd.read_csv(out).itertuples()
     assert (row.task, row.spec, row.decoding, row.prompts) == ("mine", "mlp:[0]", "sampled", 8)
-
-
-def test_coupled_rows_are_pairs() -> None:
-    from theory.sequences.paired_scores import le_cam_rows
-    from theory.sequences.scores import ScoredTexts
-
-    prompt, other = torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1])
-    texts = ScoredTexts(torch.tensor([0.3, -1.0, 0.0]), torch.tensor([1.0, 0.0, 1.0]), prompt, listed=True)
-    rows = le_cam_rows(texts, texts, coupled=True)
-    assert rows.shape == (3, 2)
-    torch.testing.assert_close(rows.mean(0), le_cam_rows(texts, texts).mean(0))
-    with pytest.raises(ValueError, match="different prompts"):
-        le_cam_rows(texts, replace(texts, prompt=other), coupled=True)

@@ -39,6 +39,7 @@ def _measured(context: Context) -> Any:
         prompts=3 * profile.prompts_per_kind,
         horizon=profile.sample_tokens,
         calibration=(max(4, profile.calibration[0] // 2), profile.calibration[1] // 4),
+        repair=(max(4, profile.calibration[0] // 2), 256),
         questions=profile.items,
     )
     cases = [f"{target}:{count}" for target in KINDS for count in profile.ladder if count]

@@ -120,6 +120,7 @@ def write(
 ) -> list[Path]:
     """Draw ``figure`` from ``frame`` and write its four files to ``folder``, each atomically."""
     paths = [folder / f"{figure.id}{suffix}" for suffix in (".png", ".pdf", ".csv", ".json")]
+    began = time.thread_time()
     with paper_style():
         canvas = figure.draw(frame)
         head(canvas, takeaway(figure, frame))
@@ -141,6 +142,7 @@ def write(
             "commit": commit(),
             "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
             "drawn": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "drawing_seconds": round(time.thread_time() - began, 2),  # of the processor
         },
     }
     with atomic_path(paths[3]) as partial:

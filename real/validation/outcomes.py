@@ -26,7 +26,7 @@ from real.pruning.spec import names_checkpoint
 from real.pruning.variants import variant
 from real.scores.accepted import Accepted
 from real.scores.forecast import read_source
-from real.scores.likelihood import log_probabilities
+from real.text.likelihood import log_probabilities
 from real.scores.options import Chosen, choose, follow
 from real.scores.resolved import RIGHT, WRONG, resolve
 from real.scores.sampled import Judged, judged

@@ -62,7 +62,7 @@ class Context:
     force: bool = False  # compute again what is already kept, once
     progress: Progress = field(default_factory=Silent)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)  # provenance of those used, by name
-    costs: dict[str, float] = field(default_factory=dict)  # processor seconds of what was used, by computation
+    costs: dict[str, float] = field(default_factory=dict)  # processor seconds, by computation used
     memory: Memory = field(default_factory=Memory)  # of the dense model's parts: every ranking is of one pass
     _spent: float = 0.0  # processor seconds of what the computation under way has asked for
     _loaded: dict[str, real.LanguageModel] = field(default_factory=dict)

@@ -14,8 +14,8 @@ from torch import Tensor
 from real.cache import cache_folder, content_key, read_record, write_record
 from real.models.load import LanguageModel
 from real.scores.accepted import cut
-from real.text.likelihood import log_probabilities
 from real.tasks.source import Scorer, TaskSource
+from real.text.likelihood import log_probabilities
 from real.text.sample import Samples, pack, sample
 from theory.sequences.scores import ScoredTexts, deciding_log_weights
 

@@ -45,7 +45,9 @@ class DraftedLM(HFLM):  # type: ignore[misc]
             )
             return alone
         order = sorted(range(len(requests)), key=lambda place: requests[place][1])  # equal contexts together
-        places = {context: place for place, context in enumerate({tuple(request[1]): 0 for request in requests})}
+        places = {
+            context: place for place, context in enumerate({tuple(request[1]): 0 for request in requests})
+        }
         rows = [(places[tuple(requests[place][1])], list(requests[place][1])) for place in order]
         texts = pack(self._lm, rows, [list(requests[place][2]) for place in order], 1.0, seed=0)
         log_prob, greedy = read_tokens(self._lm, texts)

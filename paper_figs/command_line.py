@@ -16,6 +16,7 @@ from theory.names import lookup
 from theory.terminal.console import say
 from theory.terminal.options import Device, Seed, Version
 from theory.terminal.run import FAILS, with_exit_codes
+from theory.terminal.writing import check_outputs
 
 app = typer.Typer(add_completion=False)
 
@@ -45,10 +46,15 @@ def choose(only: Sequence[str], skip: Sequence[str]) -> list[str]:
     ------
     UnknownNameError
         If an id does not exist; the message lists the nearest ones.
+    ValueError
+        If none is left.
     """
     for name in (*only, *skip):
         lookup("figure", name, CONTENTS)
-    return [name for name in CONTENTS if (not only or name in only) and name not in skip]
+    chosen = [name for name in CONTENTS if (not only or name in only) and name not in skip]
+    if not chosen:
+        raise ValueError("--skip leaves nothing of what --only names: nothing is made")
+    return chosen
 
 
 def show_list() -> None:
@@ -82,6 +88,7 @@ def main(
     if quick and full:
         raise ValueError("--quick and --full exclude each other")
     chosen = choose(only, skip)
+    check_outputs(out / "index.html")
     from paper_figs.catalogue import FIGURES
     from paper_figs.context import Context, Setup
     from paper_figs.explorer import write_explorer

@@ -23,7 +23,7 @@ from paper_figs.figure import Figure
 from paper_figs.style import paper_style
 from theory.files import atomic_path
 from theory.fingerprint import ROOT
-from theory.outside import spreadsheet
+from theory.outside import drawn_frame, spreadsheet, visible
 
 CHARACTERS, LINE = 14, 0.145  # of a title: characters to the inch, inches to the line
 
@@ -69,6 +69,13 @@ def findings(figure: Figure, frame: pd.DataFrame) -> list[dict[str, Any]]:
 def takeaway(figure: Figure, frame: pd.DataFrame) -> str:
     """The sentence that heads the figure: what its data say, or its subject where it has no message."""
     return figure.takeaway(frame) if figure.takeaway else figure.title
+
+
+def drawing(figure: Figure, frame: pd.DataFrame) -> Canvas:
+    """The picture of a table under its takeaway; texts of the table are data, whatever they look like."""
+    canvas = figure.draw(drawn_frame(frame))
+    head(canvas, visible(takeaway(figure, frame)))
+    return canvas
 
 
 def head(canvas: Canvas, words: str) -> None:
@@ -122,8 +129,7 @@ def write(
     paths = [folder / f"{figure.id}{suffix}" for suffix in (".png", ".pdf", ".csv", ".json")]
     began = time.thread_time()
     with paper_style():
-        canvas = figure.draw(frame)
-        head(canvas, takeaway(figure, frame))
+        canvas = drawing(figure, frame)
         _save(canvas, figure.title, *paths[:2])
     with atomic_path(paths[2]) as partial:
         spreadsheet(frame).to_csv(partial, index=False)

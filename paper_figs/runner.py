@@ -17,6 +17,7 @@ from paper_figs.context import Context
 from paper_figs.drawing import artist
 from paper_figs.figure import Figure
 from real import ModelUnavailableError
+from real.models.devices import DeviceError
 from theory.files import atomic_path
 from theory.names import UnknownNameError
 from theory.terminal.console import progress_display, remarks, styled
@@ -55,15 +56,15 @@ def make(figures: Sequence[Figure], context: Context, out: Path) -> dict[str, Ex
 
     Raises
     ------
-    UnknownNameError, ModelUnavailableError
-        If a computation meets a model that does not exist: bad input, not a failing figure.
+    UnknownNameError, ModelUnavailableError, DeviceError
+        If a computation meets a model or a device that does not exist: bad input, not a failing figure.
     """
     results = _Results(out)
     with artist(figures) as hand:
         for figure in context.track(figures, "figures", total=len(figures)):
             try:
                 frame, provenance = context.recall_with_provenance(figure.compute)
-            except (UnknownNameError, ModelUnavailableError):
+            except (UnknownNameError, ModelUnavailableError, DeviceError):
                 raise
             except Exception as error:  # whatever went wrong with one figure, the others are still wanted
                 results.failure(figure, error)

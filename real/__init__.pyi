@@ -15,6 +15,7 @@ from .pruning.spec import Spec as Spec
 from .pruning.spec import SpecError as SpecError
 from .pruning.spec import parse_spec as parse_spec
 from .scores.forecast import forecast_scores as forecast_scores
+from .scores.paired import compare_scores as compare_scores
 from .structure.anatomy import Anatomy as Anatomy
 from .structure.anatomy import AnatomyError as AnatomyError
 from .structure.recognise import anatomy as anatomy
@@ -40,6 +41,7 @@ __all__ = [
     "anatomy",
     "cache_folder",
     "choose_sublayers",
+    "compare_scores",
     "forecast_scores",
     "forecast_texts",
     "free_running",

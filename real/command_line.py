@@ -12,6 +12,7 @@ from real.commands.models import models
 from real.commands.record import record
 from real.commands.search import search
 from real.commands.structure import anatomy, prune
+from real.commands.tasks import tasks
 from real.commands.trace import trace
 from real.commands.validate import validate, validate_texts
 from theory.terminal.options import Version
@@ -21,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Prune, trace and forecast language models."
 )
 for command in (
-    *(models, forecast, record, evaluate, validate, validate_texts),
+    *(models, tasks, forecast, record, evaluate, validate, validate_texts),
     *(anatomy, prune, search, compare, cost, trace),
 ):
     app.command()(command)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from theory.files import atomic_path, cache_folder
+from theory.ranks import is_first
 from theory.terminal.console import progress_display, say, show
 from theory.terminal.cost import Yes, check_cost
 from theory.terminal.options import OutTable, Seed, Version, names, whole
@@ -69,20 +69,17 @@ def sweep(
         str(logits) if logits else None,
     )
     parts = out.with_name(out.name + ".parts") if out else cache_folder() / "sweeps"
-    first = os.environ.get("RANK", "0") == "0"
-    with progress_display(disable=not first) as bars:
+    with progress_display() as bars:
         bar = bars.add_task("draws", total=planned_draws(draws, sizes))
         report = run_sweep(
             draws, seed, sizes, families, workers, parts, lambda block: bars.advance(bar, block.draws)
         )
-    if first:
-        show(report.table())
-        if out:
-            report.save(out)
-            say(f"summary written to {out}")
+    show(report.table())
+    if out and is_first():
+        report.save(out)
+        say(f"summary written to {out}")
     if report.violations:
-        if first:
-            say(f"{len(report.violations)} confirmed violations" + (f"; see {out}" if out else ""))
+        say(f"{len(report.violations)} confirmed violations" + (f"; see {out}" if out else ""))
         raise typer.Exit(FAILS)
 
 

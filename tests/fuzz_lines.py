@@ -15,6 +15,7 @@ import click
 import typer
 from hypothesis import strategies as st
 
+import paper_figs.command_line
 import real.command_line
 import sim.command_line
 import theory.command_line
@@ -25,10 +26,21 @@ SECONDS = 20
 """A command that takes longer is interrupted, as by Ctrl-C."""
 EXIT_CODES = {0, 1, 2, 3, 130}
 
-APPS = {"theory": theory.command_line.app, "sim": sim.command_line.app, "real": real.command_line.app}
-COMMANDS: dict[str, dict[str, click.Command]] = {
-    name: dict(getattr(typer.main.get_command(app), "commands", {})) for name, app in APPS.items()
+APPS = {
+    "theory": theory.command_line.app,
+    "sim": sim.command_line.app,
+    "real": real.command_line.app,
+    "paper_figs": paper_figs.command_line.app,
 }
+
+
+def _commands(app: typer.Typer) -> dict[str, click.Command]:
+    """By name; a program of one command has it under no name."""
+    whole = typer.main.get_command(app)
+    return dict(getattr(whole, "commands", {"": whole}))
+
+
+COMMANDS = {name: _commands(app) for name, app in APPS.items()}
 # What keeps a valid line short: it is given first, so that what is drawn may replace it.
 CHEAP = {
     "sim sweep": ["--draws", "50", "--vocabularies", "2,3"],
@@ -36,8 +48,12 @@ CHEAP = {
     "sim regimes": ["--draws", "20"],
     "sim curves": ["--draws", "20"],
     "sim chain": ["--samples", "20"],
-    "real forecast": ["--max-new-tokens", "2", "--samples", "1"],
-    "real record": ["--max-new-tokens", "2", "--samples", "1"],
+    "real forecast": ["--tokens", "2", "--samples", "1"],
+    "real record": ["--tokens", "2", "--samples", "1"],
+    "real evaluate": ["--tasks", "copy-1", "--limit", "2"],
+    "real trace": ["--tokens", "4", "--out", "trace.csv"],
+    "real cost": ["--context", "2", "--tokens", "2"],
+    "paper_figs ": ["--quick", "--only", "tab03", "--model", "MODEL", "--out", "figures"],
 }
 NUMBERS = [
     "0",
@@ -95,7 +111,7 @@ def lines(draw: Any) -> tuple[str, list[str]]:
     """A program and its arguments; MODEL, EMPTY, GARBAGE and FOLDER stand for paths."""
     program = draw(st.sampled_from(sorted(COMMANDS)))
     name = draw(st.sampled_from(sorted(COMMANDS[program])))
-    words = [name, *CHEAP.get(f"{program} {name}", [])]
+    words = [*([name] if name else []), *CHEAP.get(f"{program} {name}", [])]
     for parameter in COMMANDS[program][name].params:
         if isinstance(parameter, click.Argument):
             count = draw(st.integers(0, 2)) if parameter.nargs == -1 or not parameter.required else 1
@@ -120,7 +136,7 @@ def limited(seconds: int) -> Iterator[None]:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 5)  # again: one raised in a callback is lost
     try:
         yield
     finally:

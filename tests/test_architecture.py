@@ -12,7 +12,7 @@ import pytest
 
 FLOORS = {
     "theory": (
-        {"arrays", "names", "files", "fingerprint", "outside", "validation"},
+        {"arrays", "names", "files", "fingerprint", "outside", "ranks", "validation"},
         {"formulas", "terminal", "effects"},
         {"drift", "instances"},
         {"sequences", "certify", "proofs"},

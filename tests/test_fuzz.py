@@ -12,7 +12,7 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from real.models.save import save
-from tests.fuzz_lines import COMMANDS, EXIT_CODES, lines, outcome
+from tests.fuzz_lines import CHEAP, COMMANDS, EXIT_CODES, lines, outcome
 from tests.real.conftest import tiny_language_model
 from theory import measure
 from theory.drift.record import Drift
@@ -114,7 +114,16 @@ def test_for_ten_minutes(places: dict[str, Path], tmp_path: Path, monkeypatch: p
     print(f"{count} lines and pairs of tensors, seeds {os.environ.get('FUZZ_SEED', '0')} to {number - 1}")
 
 
-@pytest.mark.parametrize("name", [f"{app} {name}" for app, commands in COMMANDS.items() for name in commands])
-def test_the_help_of_every_command_names_the_exit_codes(name: str) -> None:
-    app, command = name.split()
+@pytest.mark.parametrize(
+    ("app", "command"), [(app, command) for app, commands in COMMANDS.items() for command in commands]
+)
+def test_the_help_of_every_command_names_the_exit_codes(app: str, command: str) -> None:
     assert COMMANDS[app][command].epilog == EXIT_CODES_OF_EVERY_COMMAND
+
+
+@pytest.mark.parametrize("name", CHEAP)
+def test_what_keeps_lines_short_are_options_that_exist(name: str) -> None:
+    """Else every line of that command ends at its first word, and nothing is tried."""
+    app, _, command = name.partition(" ")
+    known = {option for parameter in COMMANDS[app][command].params for option in parameter.opts}
+    assert {word for word in CHEAP[name] if word.startswith("--")} <= known

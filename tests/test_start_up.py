@@ -19,7 +19,7 @@ print("loaded:", *(name for name in {HEAVY} if name in sys.modules), file=sys.st
 sys.exit(code)
 """
 PACKAGES = ("theory", "sim", "real", "paper_figs")
-REAL = ("models", "forecast", "record", "evaluate", "validate", "anatomy", "prune", "trace")
+REAL = ("models", "tasks", "forecast", "record", "evaluate", "validate", "anatomy", "prune", "trace")
 SIM = ("sweep", "attack", "table", "curves", "regimes", "chain")
 
 

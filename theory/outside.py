@@ -65,6 +65,32 @@ def script_json(value: Any) -> str:
     return json.dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
+def drawn(text: str) -> str:
+    """For matplotlib: dollars stand for themselves, and a label that begins with ``_`` is not left out.
+
+    >>> drawn("$x$"), drawn("_hidden")
+    ('\\\\$x\\\\$', ' _hidden')
+    """
+    shown = visible(text).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
+
+
+def drawn_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table whose texts are as :func:`drawn` gives them, for a figure; numbers and names stay."""
+    return frame.apply(_drawn_column)
+
+
+def _drawn_column(column: pd.Series[Any]) -> pd.Series[Any]:
+    kind: Any = column.dtype
+    if hasattr(kind, "categories"):
+        return column.cat.rename_categories(_drawn_if_text)
+    return column if getattr(kind, "kind", "O") in "biufcmM" else column.map(_drawn_if_text)
+
+
+def _drawn_if_text(value: Any) -> Any:
+    return drawn(value) if isinstance(value, str) else value
+
+
 def spreadsheet(frame: pd.DataFrame) -> pd.DataFrame:
     """A table for CSV: formulas of a spreadsheet get an apostrophe before them."""
     safe = frame.set_axis([_cell(name) for name in frame.columns], axis=1)

@@ -67,12 +67,10 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
     first = frame.iloc[0]
     return (
         f"Sublayers of {first['model']} dropped, chosen in four ways and repaired in three; each point is "
-        "one "
-        "model. Chosen and repaired on the model's own texts and calibration text, shown on "
-        f"{first['prompts']} other "
-        f"prompts of {first['horizon']} tokens each; bars: 95 % limits over prompts. Linear repair: each "
-        "dropped "
-        "sublayer's output as a ridge regression on its input; kept only where it helps on held-out text. "
+        "one model. Chosen and repaired on calibration text and on texts that the dense model wrote, shown "
+        f"on {first['prompts']} other prompts of {first['horizon']} tokens each; bars: 95 % limits over "
+        "prompts. Linear repair: each dropped sublayer's output as a ridge regression on its input; kept "
+        "only where it helps on held-out text. "
         "Written answers: mean over four tasks of the resolved score's share of the dense one."
     )
 

@@ -20,8 +20,7 @@ def table(context: Context) -> pd.DataFrame:
     """A row for each case, choice and repair: means over prompts, and KL over that of the cosine unrepaired.
 
     ``ratio`` with limits, prompts being the units; ``kept``: mean over tasks of the share of the dense score
-    of
-    written answers; ``half_life``: first n with survival below one half, NaN beyond the horizon.
+    of written answers; ``half_life``: first n with survival below one half, NaN beyond the horizon.
     """
     known = shipped.comparisons().get(context.setup.model)
     rows = known["rows"] if known else list(_measured(context))
@@ -40,6 +39,7 @@ def _measured(context: Context) -> Any:
         prompts=3 * profile.prompts_per_kind,
         horizon=profile.sample_tokens,
         calibration=(max(4, profile.calibration[0] // 2), profile.calibration[1] // 4),
+        repair=(max(4, profile.calibration[0] // 2), 256),
         questions=profile.items,
     )
     cases = [f"{target}:{count}" for target in KINDS for count in profile.ladder if count]

@@ -22,8 +22,7 @@ def cost_table(lm: LanguageModel, found: Sequence[Cost]) -> Table:
         "cache per token, bytes",
         title=f"{lm.name} on {lm.device}: what it buys (times the dense speed)",
         caption="Cache: dropped attention still fills it, as the clock of positions; unused is what an "
-        "engine "
-        "that leaves it out saves.",
+        "engine that leaves it out saves.",
     )
     for one in found:
         unused = f" ({one.cache_unused} unused)" if one.cache_unused else ""
@@ -41,7 +40,8 @@ def cost_table(lm: LanguageModel, found: Sequence[Cost]) -> Table:
 def draft_table(found: Sequence[Drafted]) -> Table:
     """One row for each draft."""
     table = Table("draft", title="speculative decoding: tokens of text per pass of the dense model")
-    for column in ("forecast", "measured", "sampled text, forecast", "texts identical", "time", "forecast"):
+    columns = ("greedy: forecast", "measured", "sampled: forecast", "measured", "greedy identical")
+    for column in (*columns, "time", "forecast"):
         table.add_column(column)
     for one in found:
         table.add_row(
@@ -49,6 +49,7 @@ def draft_table(found: Sequence[Drafted]) -> Table:
             f"{one.forecast:.2f}",
             f"{one.measured:.2f}",
             f"{one.sampled:.2f}",
+            f"{one.sampled_measured:.2f}",
             "all" if one.identical else "NOT all",
             f"{one.time_ratio:.2f}x",
             f"{one.time_forecast:.2f}x",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from rich.console import Group
 from rich.text import Text
 
-from real.tasks.summary import without_signal
+from real.models.load import LanguageModel
+from real.tasks.public_sets import PUBLIC
+from real.tasks.summary import summarise, without_signal
 from theory.outside import visible
+from theory.terminal.console import say, show
 from theory.terminal.tables import plain_table
 
 _LEGEND = "lost, gained: right answers that became wrong, and the reverse. In brackets 95 % limits."
@@ -15,6 +20,18 @@ _LEGEND = "lost, gained: right answers that became wrong, and the reverse. In br
 _SIGNAL = (
     "In brackets 95 % limits. No signal: they reach chance (1 % where none is), so nothing can be lost there."
 )
+
+
+def show_scores(lm: LanguageModel, found: pd.DataFrame, wanted: Sequence[str], alone: bool) -> None:
+    """Print what the items come to; ``alone``: of the dense model without variants."""
+    title = f"{lm.name} ({lm.provenance.get('weights', 'dense')}): scores"
+    summary = summarise(found)
+    show(baseline_table(summary, title) if alone else summary_tables(summary, title))
+    for name in wanted:
+        if name in PUBLIC and PUBLIC[name].note:
+            say(f"{name}: {PUBLIC[name].note}.")
+    if not alone and (silent := without_signal(summary)):
+        say(f"No signal, the dense score is not beyond chance: {', '.join(silent)}.")
 
 
 def baseline_table(summary: pd.DataFrame, title: str) -> Group:

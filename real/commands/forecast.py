@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from real.commands import scores
-from real.commands.options import Model, Parts, Prompts, Tokenizer, Variants, check_variants, overrides
+from real.commands.options import (
+    Calibration,
+    Model,
+    Parts,
+    Prompts,
+    Tokenizer,
+    Variants,
+    calibration_text,
+    check_variants,
+    overrides,
+)
 from real.engines.names import by_record
 from theory.terminal.console import say
+from theory.terminal.cost import Yes
 from theory.terminal.options import Csv, Device, Dtype, Json, Limit, Seed
 from theory.terminal.writing import check_outputs
 
 if TYPE_CHECKING:
     from real.engines.mixed import Plan
+    from real.pruning.calibration import Calibration as PruningCalibration
+    from real.structure.anatomy import Overrides
 
 
 def forecast(
@@ -27,6 +41,7 @@ def forecast(
         int | None, typer.Option(min=1, help="Dense samples per prompt (K): 1, or 4 for a scorer.")
     ] = None,
     temperature: Annotated[float, typer.Option(help="Of the texts; above 0.")] = 1.0,
+    calibration: Calibration = None,
     seed: Seed = 0,
     parts: Parts = None,
     device: Device = "cpu",
@@ -48,6 +63,7 @@ def forecast(
     decoding: scores.GateDecoding = "greedy",
     about: scores.GateAbout = "like",
     many: scores.ManySpecs = "e-bh",
+    yes: Yes = False,
 ) -> None:
     """Predict what pruning does, before anything is deployed; nothing is generated pruned.
 
@@ -56,7 +72,9 @@ def forecast(
     prompts narrow the intervals, more samples per prompt hardly do.
     """
     check_outputs(json_file, csv_file, plot)
-    recorded = by_record([model, *specs])
+    recorded, given = by_record([model, *specs]), calibration_text(calibration)
+    if recorded and given is not None:
+        raise ValueError("--calibration is for models that transformers run; records are what they are")
     if planned or task:
         if recorded:
             raise ValueError(
@@ -69,57 +87,85 @@ def forecast(
             *(model, specs, task or [], scorer, samples or 4, limit, seed, device, dtype),
             overrides(parts),
             allow_code,
+            given,
+            yes,
         )
         gate = scores.Gate(epsilon, error, until_decided, decoding, about, many)
         code = scores.plan(asked, gate) if planned else scores.decide(asked, gate, json_file, csv_file)
         raise typer.Exit(code)
-    if recorded and plot:
-        raise ValueError("--plot is for models that transformers run; of records, draw the --csv")
     if not recorded:
         check_variants(specs)
+    elif plot:
+        raise ValueError("--plot is for models that transformers run; of records, draw the --csv")
     named = overrides(parts)
-    from real.commands import forecast_output
     from real.engines.mixed import Plan
-    from real.forecast.report import TextReport
-    from real.forecast.text_drift import default_prompts, reference
-    from real.forecast.text_drift import forecast as forecasts
-    from real.models.load import load
+    from real.forecast.text_drift import default_prompts
     from real.text.files import read_prompts
 
     texts = read_prompts(prompts) if prompts else default_prompts()
+    plan = Plan(
+        texts, tokens, samples or 1, temperature, seed, device=device, dtype=dtype, tokenizer=tokenizer
+    )
+    outputs = _Outputs(json_file, csv_file, plot)
     if recorded:
-        plan = Plan(
-            texts, tokens, samples or 1, temperature, seed, device=device, dtype=dtype, tokenizer=tokenizer
-        )
-        _forecast_records(model, specs, plan, json_file, csv_file)
-        return
-    lm = load(model, device, dtype, named)
-    dense = reference(lm, texts, tokens, samples or 1, temperature, seed)
+        _forecast_records(model, specs, plan, outputs, yes)
+    else:
+        _forecast_texts(model, specs, plan, named, given, outputs, yes)
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    json_file: Path | None
+    csv_file: Path | None
+    plot: Path | None
+
+
+def _forecast_texts(
+    model: str,
+    specs: list[str],
+    plan: Plan,
+    named: Overrides,
+    given: PruningCalibration,
+    outputs: _Outputs,
+    yes: bool,
+) -> None:
+    """Forecast models that transformers run."""
+    from real.commands import forecast_output
+    from real.commands.workload import check_texts
+    from real.forecast.report import TextReport
+    from real.forecast.text_drift import forecast as forecasts
+    from real.forecast.text_drift import reference
+    from real.models.load import load
+
+    lm = load(model, plan.device, plan.dtype, named)
+    check_texts(lm, plan.prompts, plan.tokens, plan.samples, 3 + len(specs), yes)
+    dense = reference(lm, plan.prompts, plan.tokens, plan.samples, plan.temperature, plan.seed)
     found = []
-    for result in forecasts(lm, specs, dense):
+    for result in forecasts(lm, specs, dense, given):
         found.append(result)
         say(f"{result.spec}: {result.kl_per_token.mean:.3f} nats per token, {result.seconds:.0f} s")
     forecast_output.show(lm, found)
-    if json_file:
-        forecast_output.write_json(json_file, lm, found)
-    if csv_file:
-        forecast_output.write_csv(csv_file, TextReport(lm.name, tuple(found)))
-    if plot:
-        forecast_output.draw(plot, TextReport(lm.name, tuple(found)))
+    if outputs.json_file:
+        forecast_output.write_json(outputs.json_file, lm, found)
+    report = TextReport(lm.name, tuple(found))
+    if outputs.csv_file:
+        forecast_output.write_csv(outputs.csv_file, report)
+    if outputs.plot:
+        forecast_output.draw(outputs.plot, report)
 
 
-def _forecast_records(
-    model: str, specs: list[str], plan: Plan, json_file: Path | None, csv_file: Path | None
-) -> None:
+def _forecast_records(model: str, specs: list[str], plan: Plan, outputs: _Outputs, yes: bool) -> None:
     """Forecast from records; those that are not given are made."""
     from real.commands import recorded_output
+    from real.commands.workload import check_texts
     from real.engines.mixed import records
     from real.forecast.recorded import forecast_records
 
+    check_texts(None, plan.prompts, plan.tokens, plan.samples, 1 + len(specs), yes)
     dense, others = records(model, specs, plan)
     found = [forecast_records(dense, other) for other in others]
     recorded_output.show(found)
-    if json_file:
-        recorded_output.write_json(json_file, found)
-    if csv_file:
-        recorded_output.write_csv(csv_file, found)
+    if outputs.json_file:
+        recorded_output.write_json(outputs.json_file, found)
+    if outputs.csv_file:
+        recorded_output.write_csv(outputs.csv_file, found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -24,7 +24,8 @@ Spec = Annotated[
     str,
     typer.Argument(
         help="attn:8, mlp:4@kl, block:[3,7], magnitude:50%, wanda:2:4, sparsegpt:4:8, int8, int4, "
-        "attn:4+int8, and repaired: attn:8+linear, mlp:2+mean, block:[3]+scale ...",
+        "int4@[3,7] (these layers only), attn:4+int8, and repaired: attn:8+linear, mlp:2+mean, "
+        "block:[3]+scale ...",
         show_default=False,
     ),
 ]
@@ -46,9 +47,10 @@ Parts = Annotated[
 ]
 DeviceMap = Annotated[str | None, typer.Option(help="'auto' spreads the layers over all devices.")]
 Calibration = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        exists=True, dir_okay=False, help="Calibration text, one passage per line; default: shipped."
+        help="Calibration text: a file, one passage per line, or 'own', what the dense model writes itself; "
+        "default: shipped web text."
     ),
 ]
 Prompts = Annotated[
@@ -99,6 +101,23 @@ def overrides(parts: str | None) -> Overrides:
         given[key.strip()] = names
     layers = "+".join(given["layers"]) if "layers" in given else None
     return Overrides(layers, given.get("attention"), given.get("mlp"))
+
+
+def calibration_text(given: str | None) -> list[str] | Literal["own"] | None:
+    """What ``--calibration`` names, for :func:`real.prune` and all that prune; a file ``own`` is ``./own``.
+
+    Raises
+    ------
+    typer.BadParameter
+        There is no such file.
+    """
+    from real.text.files import read_lines
+
+    if given is None or given == "own":
+        return "own" if given else None
+    if not Path(given).is_file():
+        raise typer.BadParameter(f"--calibration: {given!r} is neither 'own' nor a text file")
+    return read_lines(Path(given))
 
 
 def place(device: str, device_map: str | None) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from real.commands.options import Prompts, Tokenizer
 from theory.terminal.console import say
+from theory.terminal.cost import Yes
 from theory.terminal.options import Device, Dtype, Seed
 
 Cut = typer.Option(help="Cut of the laws that are drawn from; off unless given.")
@@ -42,12 +43,15 @@ def record(
     device: Device = "cpu",
     dtype: Dtype = "float32",
     tokenizer: Tokenizer = None,
+    yes: Yes = False,
 ) -> None:
     """Let a model write texts, or score another record's texts, and keep every token's log-probability.
 
     Run it again to go on after an interruption. Then: ``python -m real forecast dense.jsonl other.jsonl``.
     """
+    from real.commands.workload import check_texts
     from real.engines import open_engine
+    from real.engines.hugging_face import HuggingFaceEngine
     from real.engines.recording import draw_record, score_record
     from real.forecast.text_drift import default_prompts
     from real.records import Decoding
@@ -59,6 +63,8 @@ def record(
     engine = open_engine(model, device, dtype, tokenizer)
     if texts is None:
         chosen = read_prompts(prompts) if prompts else default_prompts()
+        lm = engine.lm if isinstance(engine, HuggingFaceEngine) else None
+        check_texts(lm, chosen, tokens, samples, 1, yes)
         done = draw_record(
             engine, chosen, out, tokens=tokens, samples=samples, decoding=decoding, seed=seed, top=top or 0
         )

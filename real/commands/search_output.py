@@ -12,6 +12,7 @@ from real.forecast.text_drift import Forecast
 from real.models.load import LanguageModel
 from real.search.search import Point, Search
 from theory.files import atomic_path
+from theory.outside import drawn
 from theory.terminal import console, writing
 
 
@@ -81,7 +82,12 @@ def _draw(path: Path, lm: LanguageModel, found: Search, best: Point, saving: str
     axis.plot([best.saved], [best.drift], "*", ms=13, color="C3", label="chosen")
     axis.axhline(found.texts.budget.limit, color="0.4", lw=0.8, ls="--")
     top = max([*(p.drift for p in front), best.drift, found.texts.budget.limit]) * 1.3
-    axis.set(xlabel=f"share of {saving} saved", ylabel=found.texts.budget.label, ylim=(0, top), title=lm.name)
+    axis.set(
+        xlabel=f"share of {saving} saved",
+        ylabel=drawn(found.texts.budget.label),
+        ylim=(0, top),
+        title=drawn(lm.name),
+    )
     axis.legend()
     with atomic_path(path) as partial:
         figure.savefig(partial, dpi=150)

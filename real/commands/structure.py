@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from real.commands.options import Calibration, DeviceMap, Model, Parts, Spec, overrides, place
+from real.commands.options import (
+    Calibration,
+    DeviceMap,
+    Model,
+    Parts,
+    Spec,
+    calibration_text,
+    overrides,
+    place,
+)
 from real.pruning.spec import parse_spec
 from theory.outside import visible
 from theory.terminal.console import say, show
@@ -45,18 +54,17 @@ def prune(
 ) -> None:
     """Prune a model and save it; plain ``from_pretrained`` loads the result.
 
-    The seed chooses the shipped calibration text and what ``random`` drops.
+    The seed chooses the shipped calibration text, draws the model's own, and chooses what ``random`` drops.
     """
     parsed, named = parse_spec(spec), overrides(parts)
     from real.commands.structure_output import fact
     from real.models.load import load
     from real.models.save import check_folder, save
     from real.pruning.apply import prune as prune_copy
-    from real.text.files import read_lines
 
     check_folder(out)
+    texts = calibration_text(calibration)
     lm = load(model, place(device, device_map), dtype, named)
-    texts = None if calibration is None else read_lines(calibration)
     smaller = prune_copy(lm, parsed, texts, seed)
     folder = save(smaller, out)
     say("Zeroed weights make no model smaller or faster by themselves; removed blocks do.")

@@ -9,6 +9,7 @@ import typer
 
 from real.commands.options import Model, Prompts, Specs, Tasks
 from real.pruning.spec import parse_spec
+from theory.terminal.cost import Yes
 from theory.terminal.options import Seed, names
 from theory.terminal.writing import check_outputs, write_json
 
@@ -29,6 +30,7 @@ def validate(
     answered: Annotated[int, typer.Option(min=1, help="Of them, questions really answered.")] = 50,
     samples: Annotated[int, typer.Option(min=1, help="Dense texts per question of written tasks.")] = 2,
     seed: Seed = 0,
+    yes: Yes = False,
 ) -> None:
     """Forecast the scores of every spec, let it really answer other questions, and compare.
 
@@ -38,6 +40,7 @@ def validate(
         parse_spec(spec)
     check_outputs(out)
     from real.commands.validate_output import rounded, score_table
+    from real.commands.workload import check_questions
     from real.models.load import load
     from real.validation.outcomes import Plan, bench
     from real.validation.scores import rank_correlation, validate_scores
@@ -45,7 +48,9 @@ def validate(
 
     plan = Plan(tuple(specs), names(tasks) or (), questions, answered, samples, seed)
     lm = load(model)
-    records = validate_scores(bench(lm, plan))
+    compared = bench(lm, plan)
+    check_questions(lm, list(compared.sources.values()), samples, 1 + len(specs), yes)
+    records = validate_scores(compared)
     summary = {
         "model": {key: lm.provenance.get(key) for key in PROVENANCE},
         "questions": questions,
@@ -70,6 +75,7 @@ def validate_texts(
     ] = 32,
     samples: Annotated[int, typer.Option(min=1, help="Dense texts per unseen prompt.")] = 2,
     seed: Seed = 0,
+    yes: Yes = False,
 ) -> None:
     """Forecast how long texts stay identical, let the pruned model write after other prompts, and compare.
 
@@ -79,6 +85,7 @@ def validate_texts(
         parse_spec(spec)
     check_outputs(out)
     from real.commands.validate_output import rounded, text_table
+    from real.commands.workload import check_texts
     from real.forecast.text_drift import default_prompts
     from real.models.load import load
     from real.text.files import read_prompts
@@ -88,6 +95,7 @@ def validate_texts(
 
     texts = read_prompts(prompts) if prompts else default_prompts(count)
     lm = load(model)
+    check_texts(lm, texts, tokens, samples, 2 + 2 * len(specs), yes)
     records = compare(lm, Plan(tuple(specs), tuple(texts), tokens, samples, seed))
     summary = {
         "model": {key: lm.provenance.get(key) for key in PROVENANCE},

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +16,8 @@ from transformers import (
 )
 
 from real.records.record import Decoding, RecordedText
+
+_BLOCK = 128  # entries of a law that are looked at together
 
 
 class EngineError(OSError):
@@ -37,7 +37,7 @@ class Engine(Protocol):
     """A model and the program that runs it.
 
     description: program, version, number format, for the record. weights: SHA-256 of the weights or what
-    else tells them apart. tokenizer_sha256: see :func:`tokenizer_hash`; None if it cannot be known.
+    else tells them apart. tokenizer_sha256: see :mod:`real.records.tokenizer`; None if it cannot be known.
     rounding: largest error in nats that writing log-probabilities down has added before they arrive here.
     context_length: tokens of prompt and text. vocabulary: number of token ids; None if it cannot be known.
     """
@@ -94,6 +94,25 @@ def log_law(logits: Tensor, decoding: Decoding, prefixes: Sequence[Sequence[int]
     return torch.log_softmax(scores, -1)
 
 
+def likeliest(laws: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The ``count`` largest entries of each row of ``laws`` ``(n, V)`` and their ids, ``(n, count)`` each.
+
+    What :meth:`torch.Tensor.topk` gives, several times faster on a processor for large vocabularies: they
+    lie in the blocks whose largest entries are largest, and finding those is one pass. Which of equal entries
+    are taken is not specified, as there.
+    """
+    whole = laws.shape[1] // _BLOCK * _BLOCK
+    if laws.shape[1] < 2 * count * _BLOCK:
+        best = laws.topk(min(count, laws.shape[1]), dim=1)
+        return best.values, best.indices
+    blocks = laws[:, :whole].reshape(len(laws), -1, _BLOCK).amax(2).topk(count, dim=1).indices
+    places = (blocks.unsqueeze(2) * _BLOCK + torch.arange(_BLOCK, device=laws.device)).flatten(1)
+    rest = torch.arange(whole, laws.shape[1], device=laws.device).expand(len(laws), -1)
+    places = torch.cat([places, rest], 1)
+    best = laws.gather(1, places).topk(count, dim=1)
+    return best.values, places.gather(1, best.indices)
+
+
 def recorded(text: RecordedText, log_probs: Tensor, top: int) -> RecordedText:
     """``text`` with log-probabilities taken from the laws ``(n, V)`` of its n steps.
 
@@ -104,10 +123,10 @@ def recorded(text: RecordedText, log_probs: Tensor, top: int) -> RecordedText:
     drawn = log_probs.gather(1, tokens).squeeze(1).clamp(max=0).tolist()
     known = None
     if top:
-        best = log_probs.topk(min(top, log_probs.shape[1]), dim=1)
+        values, ids = likeliest(log_probs, top)
         listed = text.top or ((),) * len(text.ids)
         known = tuple(
-            _step(log_probs[step], best.indices[step].tolist(), best.values[step].tolist(), listed[step])
+            _step(log_probs[step], ids[step].tolist(), values[step].tolist(), listed[step])
             for step in range(len(text.ids))
         )
     return RecordedText(text.prompt, text.prompt_ids, text.ids, tuple(drawn), text.stopped, text.score, known)
@@ -144,9 +163,3 @@ def score_texts(
             yield text
 
     yield from engine.score(fitting(), decoding, top)
-
-
-def tokenizer_hash(pieces: Mapping[str, int]) -> str:
-    """SHA-256 over (id, piece) in order of ids; fillers ``[PAD7]`` that pad a vocabulary do not count."""
-    named = sorted((index, piece) for piece, index in pieces.items() if piece != f"[PAD{index}]")
-    return hashlib.sha256(json.dumps(named, ensure_ascii=False).encode()).hexdigest()

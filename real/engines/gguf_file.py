@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from real.engines.engine import Row, log_law, recorded, tokenizer_hash
+from real.engines.engine import Row, log_law, recorded
 from real.engines.llama import LlamaModel
 from real.models.fetch import file_sha256
 from real.records.record import Decoding, RecordedText
+from real.records.tokenizer import tokenizer_hash
 from real.text.sample import gumbel_noise, row_generators
 
 _TEMPLATE = "tokenizer.chat_template"

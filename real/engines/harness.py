@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 
 from real.cache import cache_folder, content_key
-from real.engines.engine import Engine, Row, score_texts, tokenizer_hash
+from real.engines.engine import Engine, Row, score_texts
 from real.models.load import LanguageModel
 from real.records.record import Decoding, RecordedText
+from real.records.tokenizer import tokenizer_hash
 from real.tasks.evaluate import asked_rows, task_manager
 from real.tasks.harness_model import Harness, harness_model
 from real.tasks.kept_answers import KeptAnswers

@@ -12,9 +12,10 @@ from torch import LongTensor, Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import LogitsProcessor
 
-from real.engines.engine import Row, log_law, recorded, tokenizer_hash
+from real.engines.engine import Row, likeliest, log_law, recorded
 from real.models.load import LanguageModel
 from real.records.record import Decoding, RecordedText
+from real.records.tokenizer import tokenizer_hash
 from real.text.passes import final_hidden, head_logits
 from real.text.prompting import encode_prompt
 from real.text.sample import GumbelRace, generate, row_generators, stop_tokens
@@ -109,8 +110,8 @@ class _Winner(LogitsProcessor):
         assert law is not None
         self.values.append(law.gather(1, scores.argmax(1, keepdim=True)).clamp(max=0).cpu())
         if self.top:
-            best = law.topk(min(self.top, law.shape[1]), dim=1)
-            self.best.append((best.indices.tolist(), best.values.tolist()))
+            values, ids = likeliest(law, self.top)
+            self.best.append((ids.tolist(), values.tolist()))
         return scores
 
     def text(self, row: int, one: Row, ids: Sequence[int], stopped: bool) -> RecordedText:

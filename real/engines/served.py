@@ -11,11 +11,12 @@ from more_itertools import chunked
 from transformers import PreTrainedTokenizerBase
 
 from real.engines import llama_server
-from real.engines.engine import EngineError, Row, tokenizer_hash
+from real.engines.engine import EngineError, Row
 from real.engines.http_server import HttpServer
 from real.engines.served_answers import Known, Step, generated, rounding
 from real.engines.served_scoring import Way, find_way, one_by_one
 from real.records.record import Decoding, RecordedText
+from real.records.tokenizer import tokenizer_hash
 from real.text.prompting import encode_turn
 from theory.names import lookup
 from theory.terminal.console import say

@@ -7,10 +7,13 @@ needs the vocabulary for. Texts are read one pair at a time; what is kept of a t
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -106,24 +109,24 @@ def _size(pairs: Iterator[tuple[RecordedText, RecordedText]]) -> _Size:
 
 
 class _Sums:
-    """Sums over the texts of each prompt, float64 ``(prompts, m)``, from which means over prompts follow."""
+    """What is kept: sums over the texts of a prompt, float64 ``(prompts, m)``, a few numbers of each text."""
 
     def __init__(self, tokens: Tensor, size: _Size, rounding: float) -> None:
         self.tokens, self.size, self.rounding = tokens, size, rounding
         rows = len(size.prompts)
-        # three times: as written, and at the lower and upper end of what was rounded away
-        shapes = {name: (3, rows, len(tokens)) for name in ("tv", "survival")}
-        shapes |= {name: (3, rows, 1) for name in ("identical", "accepted")}
+        # as written, and at the lower and upper end of what was rounded away, where anything was
+        self.ends = (0.0, -rounding, rounding) if rounding else (0.0,)
+        shapes = {name: (len(self.ends), rows, len(tokens)) for name in ("tv", "survival")}
+        shapes |= {name: (len(self.ends), rows, 1) for name in ("identical", "accepted")}
         # two unbiased estimators: -log ratio, and ratio - 1 - log ratio, which is never negative; the second
         # once more with log-ratios as near to 0 as rounding allows
-        shapes |= {"kl": (2, rows, len(tokens)), "kl_per_token": (3, rows, 1), "step_tv": (2, rows, 1)}
+        shapes |= {"kl": (2, rows, len(tokens)), "kl_per_token": (3 if rounding else 2, rows, 1)}
+        if size.top:
+            shapes["step_tv"] = (2, rows, 1)
         self.sums = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()}
         self.count = torch.zeros(rows, 1, dtype=torch.float64)
-        self.greedy: list[int] = []
-        self.lengths: list[int] = []
-        self.log_weights: list[float] = []
-        self.scores: list[float | None] = []
-        self.prompts: list[int] = []
+        self.greedy, self.lengths, self.prompts = array("q"), array("q"), array("q")
+        self.log_weights, self.scores = array("d"), array("d")
 
     def add(self, one: RecordedText, two: RecordedText, rounding: tuple[float, float]) -> None:
         """Add one text under both models."""
@@ -132,39 +135,39 @@ class _Sums:
             one.logprobs, dtype=torch.float64
         )
         places = self.tokens.clamp(max=len(ratio)) - 1  # after its end a text stays as it is
-        for end, values in enumerate((ratio, ratio - self.rounding, ratio + self.rounding)):
+        for end, shift in enumerate(self.ends):
+            values = ratio + shift
             weights = survival_weights(values)
             sums["tv"][end, row] += tv_terms(values)[places]
             sums["survival"][end, row] += weights[places]
             sums["identical"][end, row] += weights.sum() / self.size.horizon
             sums["accepted"][end, row] += values.clamp(max=0).exp().mean()
         near = torch.nn.functional.softshrink(ratio, self.rounding)
-        for kind, terms in enumerate((-ratio, torch.expm1(ratio) - ratio, torch.expm1(near) - near)):
-            sums["kl_per_token"][kind, row] += terms.mean()
-            if kind < len(sums["kl"]):
-                sums["kl"][kind, row] += terms.cumsum(0)[places]
+        terms = (-ratio, torch.expm1(ratio) - ratio, torch.expm1(near) - near)
+        for kind in range(len(sums["kl_per_token"])):
+            sums["kl_per_token"][kind, row] += terms[kind].mean()
+        for kind in range(len(sums["kl"])):
+            sums["kl"][kind, row] += terms[kind].cumsum(0)[places]
         self.count[row] += 1
+        self.prompts.append(row)
         self.lengths.append(len(ratio))
         # every limit of a score falls with the weights, so their lower ends are what rounding leaves certain
         self.log_weights.append(float((ratio - self.rounding).sum()))
-        self.scores.append(one.score)
-        self.prompts.append(row)
+        if one.score is not None:
+            self.scores.append(one.score)
         if two.top is not None:
-            best = (max(step, key=lambda known: known[1])[0] for step in two.top)
-            same = [token == drawn for token, drawn in zip(best, two.ids, strict=True)]
-            self.greedy.append(next((n for n, held in enumerate(same) if not held), len(same)))
+            self.greedy.append(_departure(two))
         if self.size.top:
             steps = _steps(one, two, rounding)
             for end, name in enumerate(("tv_lower", "tv_upper")):
                 sums["step_tv"][end, row] += sum(getattr(step, name) for step in steps) / len(steps)
 
     def forecast(self, dense: Header, other: Header, level: float) -> RecordedForecast:
-        """Bands over prompts."""
-        mean = {name: values / self.count for name, values in self.sums.items()}
+        """Bands over prompts; the sums become means."""
+        mean = {name: values.div_(self.count) for name, values in self.sums.items()}
         survival = _widened(mean["survival"], (1, 2), level)
         kind, per_token = _kl(mean["kl_per_token"][:, :, 0], self.rounding, level)
         greedy = dense.decoding.temperature == 0 and len(self.greedy) == self.size.texts
-        low, high = mean["step_tv"].mean((1, 2)).tolist()
         return RecordedForecast(
             dense=dense,
             other=other,
@@ -179,40 +182,56 @@ class _Sums:
             identical_tokens=_interval(_widened(mean["identical"], (1, 2), level), self.size.horizon),
             half_life=_half_life(self.tokens, survival),
             acceptance=_interval(_widened(mean["accepted"], (1, 2), level)),
-            step_tv=(low, high) if self.size.top else None,
-            greedy_identical=(torch.tensor(self.greedy), torch.tensor(self.lengths)) if greedy else None,
+            step_tv=_step_tv(mean["step_tv"]) if self.size.top else None,
+            greedy_identical=(_column(self.greedy), _column(self.lengths)) if greedy else None,
             score=self._score(level),
             rounding=self.rounding,
             missing=self._missing(greedy),
         )
 
     def _score(self, level: float) -> ScoreBand | None:
-        scores = [score for score in self.scores if score is not None]
-        if len(scores) < len(self.scores):
+        if len(self.scores) < self.size.texts:
             return None
-        texts = ScoredTexts(torch.tensor(self.log_weights), torch.tensor(scores), torch.tensor(self.prompts))
+        texts = ScoredTexts(_column(self.log_weights), _column(self.scores), _column(self.prompts))
         return score_band(texts, level)
 
     def _missing(self, greedy: bool) -> tuple[str, ...]:
         absent = ["multiple choice", "retrieval", "identical tokens under shared noise"]
         if not self.size.top:
             absent.append("certain limits on single steps (record with --top)")
-        if None in self.scores:
+        if len(self.scores) < self.size.texts:
             absent.append("score (write 'score' into every line of the dense record)")
         if not greedy:
             absent.append("greedy text (record at --temperature 0 with --top)")
         return tuple(absent)
 
 
+def _column(values: array[Any]) -> Tensor:
+    return torch.from_numpy(np.array(values))
+
+
+def _step_tv(ends: Tensor) -> tuple[float, float]:
+    low, high = ends.mean((1, 2)).tolist()
+    return low, high
+
+
+def _departure(text: RecordedText) -> int:
+    """Leading tokens that are each the most likely one."""
+    assert text.top is not None
+    best = (max(step, key=lambda known: known[1])[0] for step in text.top)
+    same = [token == drawn for token, drawn in zip(best, text.ids, strict=True)]
+    return next((n for n, held in enumerate(same) if not held), len(same))
+
+
 def _kl(values: Tensor, rounding: float, level: float) -> tuple[int, Interval]:
-    """The less noisy of two estimators of KL per token, means ``(3, prompts)`` in, and its interval.
+    """The less noisy of two estimators of KL per token, means ``(2 or 3, prompts)`` in, and its interval.
 
     The lower limit is that of the never negative estimator, valid whatever the models. With cut laws (top-k)
     that one estimates less than KL, never more.
     """
     spread = values[:2].var(1) if values.shape[1] > 1 else torch.zeros(2)
     kind = 1 if spread[1] <= spread[0] else 0
-    lower = float(lower_limit(values[2].unsqueeze(1), (1 - level) / 2))
+    lower = float(lower_limit(values[-1].unsqueeze(1), (1 - level) / 2))
     chosen = values[kind]
     generator = torch.Generator().manual_seed(0)
     picks = (torch.randint(len(chosen), (len(chosen),), generator=generator) for _ in range(_RESAMPLES))
@@ -233,8 +252,11 @@ def _steps(one: RecordedText, two: RecordedText, rounding: tuple[float, float]) 
 
 
 def _widened(ends: Tensor, order: tuple[int, int], level: float) -> Band:
-    """Mean of the values as written; limits from the ends ``order`` (low, high) of ``(3, prompts, m)``."""
-    if torch.equal(ends[order[0]], ends[order[1]]):
+    """Mean of the values as written; limits from the ends ``order`` (low, high) of ``(3, prompts, m)``.
+
+    Where nothing was rounded there are no ends beside the values, ``(1, prompts, m)``.
+    """
+    if len(ends) == 1:
         return _band(ends[0], level)
     low, high = (_band(ends[index], level) for index in order)
     return Band(ends[0].mean(0), low.lower, high.upper)

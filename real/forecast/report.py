@@ -14,6 +14,7 @@ from real.forecast.verdict import Verdict, verdicts
 from real.models.load import AnyModel, loaded
 from real.scores.verdict import Interval
 from theory import Band
+from theory.outside import drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,10 +115,10 @@ class TextReport:
         for axis, (curve, title) in zip(axes, CURVES.items(), strict=True):
             for one in self.forecasts:
                 band, n = getattr(one, curve), range(1, one.horizon + 1)
-                (line,) = axis.plot(n, band.mean, label=one.spec)
+                (line,) = axis.plot(n, band.mean, label=drawn(one.spec))
                 axis.fill_between(n, band.lower, band.upper, color=line.get_color(), alpha=0.12)
             axis.set(title=title, xlabel="tokens n", ylim=(0, 1))
-        axes[0].legend(title=self.model)
+        axes[0].legend(title=drawn(self.model))
         return canvas
 
     def __repr__(self) -> str:

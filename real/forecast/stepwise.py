@@ -204,12 +204,26 @@ def _log_shared(log_ratio: Tensor, ratio: Tensor, log_p: Tensor, p: Tensor, move
 
 
 def _on_support(dense: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Both logits in float64; tokens that neither model can draw are so low that they do not count."""
+    """Both logits in float64; tokens that neither model can draw are so low that they do not count.
+
+    Raises
+    ------
+    ValueError
+        Some are NaN or +inf, or -inf in one model alone: KL is then infinite in one direction.
+    """
     dense, other = dense.double(), other.double()
-    never = torch.isneginf(dense) & torch.isneginf(other)
-    if bool(never.any()):
-        return dense.masked_fill(never, _NEVER), other.masked_fill(never, _NEVER)
-    return dense, other
+    if bool(torch.isfinite(dense).all() & torch.isfinite(other).all()):
+        return dense, other
+    never = torch.isneginf(dense)
+    for side, name in ((dense, "dense model"), (other, "variant")):
+        if not bool((torch.isfinite(side) | torch.isneginf(side)).all()):
+            raise ValueError(f"logits of the {name} are NaN or +inf: nothing of its texts can be compared")
+    if not never.equal(torch.isneginf(other)):
+        raise ValueError(
+            "logits of the variant are -inf at other places than the dense model's: the two suppress other "
+            "tokens, so no divergence between their texts is finite"
+        )
+    return dense.masked_fill(never, _NEVER), other.masked_fill(never, _NEVER)
 
 
 def _margins(dense_logits: Tensor, other_logits: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ from real.tasks.multiple_choice import OptionItem, decisions, option_items
 from real.tasks.retrieval import HALF_WORDS, RetrievalProbe, first_certain, retrieval_probe
 from real.text.prompting import encode_prompts
 from real.text.sample import Samples, sample
-from real.text.texts import passages, prompts
+from real.text.texts import openings, prompts
 from theory import Band, survival_weights_given_tv, tv_terms
 from theory.sequences.betting import betting_band, signed_band
 from theory.terminal.console import track
@@ -114,8 +114,7 @@ class DenseReference:
 
 def default_prompts(count: int = 40) -> list[str]:
     """Our twelve prompts, then openings of shipped passages to continue."""
-    openings = [" ".join(text.split()[:HALF_WORDS]) for text in passages("prompts")]
-    return ([prompt.text for prompt in prompts()] + openings)[:count]
+    return ([prompt.text for prompt in prompts()] + openings("prompts", HALF_WORDS))[:count]
 
 
 def reference(

@@ -7,6 +7,7 @@ sentence that names the tensor. Nothing is unpickled and no code of a checkpoint
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils.peft_utils import find_adapter_config_file
 
-from real.models.quantised import WAY_ROUND, QuantisedError, plain_weights, stored_format
+from real.models.quantised import WAY_ROUND, QuantisedError, plain_weights, reading, stored_format
 from theory.terminal.console import say
 
 _SAFE = {"trust_remote_code": False}
@@ -101,6 +102,7 @@ def _from_pretrained(
             output_loading_info=True,
             ignore_mismatched_sizes=True,
             **how,
+            **reading(place),
             **_SAFE,
         )
     except Exception as error:
@@ -259,7 +261,9 @@ def quiet() -> Iterator[None]:
         logger.setLevel(logging.ERROR)
     logs.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="You passed `quantization_config`")
+            yield
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)

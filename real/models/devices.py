@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 AUTO = "auto"
@@ -33,6 +35,16 @@ def check_device(device: str) -> str:
             f"device {device!r} is not available; this machine has: {', '.join(_available())}"
         ) from None
     return device
+
+
+def own_device(device: str) -> str:
+    """``device``; of several ranks on one machine each has the accelerator of its own number.
+
+    >>> own_device("cpu")
+    'cpu'
+    """
+    mine = os.environ.get("LOCAL_RANK")
+    return f"{device}:{mine}" if mine is not None and device == "cuda" else device
 
 
 def _available() -> list[str]:

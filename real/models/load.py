@@ -103,8 +103,8 @@ def load(
         ``owner/name``, a local folder that ``save_pretrained`` wrote, a ``*.gguf`` file (its dequantised
         weights; :func:`real.engines.open_engine` runs its own kernels), or a folder with a PEFT adapter,
         which is merged into the base model that it names. Weights that a library stores as codes (torchao,
-        bitsandbytes) are dequantised if the library is there; models that also read pictures are their text
-        side.
+        bitsandbytes, compressed-tensors) are dequantised if it is there; models that also read pictures are
+        their text side.
     device:
         A torch device, or ``auto`` to let accelerate spread the layers.
     dtype:

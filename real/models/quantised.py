@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import FineGrainedFP8Config, PretrainedConfig, PreTrainedModel
+from transformers import CompressedTensorsConfig, FineGrainedFP8Config, PretrainedConfig, PreTrainedModel
 
 from real.structure.probe import no_cache, probe_tokens
 from theory.terminal.console import say
 
 _TOKENS = 16
 _WRONG = 0.5  # nats per token between a library's kernels and the weights that it says it stores
-_READ_PLAIN: dict[str, Any] = {"fp8": FineGrainedFP8Config}
+_COMPRESSED = "compressed-tensors"
+_READ_PLAIN: dict[str, Any] = {"fp8": FineGrainedFP8Config, _COMPRESSED: CompressedTensorsConfig}
 WAY_ROUND = (
     "load the checkpoint that it was made from or a GGUF file of it, or serve it and name the server's "
     "address (real record, real forecast, real evaluate)"
@@ -32,8 +34,17 @@ def stored_format(place: str) -> str | None:
 
 
 def reading(place: str) -> dict[str, Any]:
-    """What ``from_pretrained`` is told so that a library reads its codes as plain weights, where it can."""
-    config = _READ_PLAIN.get(stored_format(place) or "")
+    """What ``from_pretrained`` is told so that a library reads its codes as plain weights, where it can.
+
+    Raises
+    ------
+    QuantisedError
+        The library is not installed.
+    """
+    method = stored_format(place) or ""
+    config = _READ_PLAIN.get(method)
+    if method == _COMPRESSED and find_spec("compressed_tensors") is None:
+        raise QuantisedError(f"it needs an optional package: pip install 'softmax-drift[{_COMPRESSED}]'")
     return {} if config is None else {"quantization_config": config(dequantize=True)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from real.models.load import LanguageModel
-from real.pruning.calibration import Calibration, calibration_rows
+from real.pruning.calibration import Calibration, calibration_rows, source
 from real.pruning.choose import Done, Memory, choose_sublayers
 from real.pruning.repair import Reference, Repaired, applied, divide, reference, repair
 from real.pruning.settle import settle, standing
@@ -54,7 +54,8 @@ def pruned(
     spec:
         For example ``"attn:8"`` or ``"attn:4+wanda:2:4"``; see :mod:`real.pruning.spec`.
     calibration:
-        Token ids ``(N, T)``, a list of strings or of token tensors; None for the text that ships.
+        Token ids ``(N, T)``, a list of strings or of token tensors; ``"own"`` for text that the dense model
+        writes; None for the text that ships.
     seed:
         Of the default calibration text and of ``random``.
     memory:
@@ -138,13 +139,13 @@ def _apply(
     parts: list[Part] = []
     facts: list[dict[str, Any]] = []
     found, done, repaired = lm.anatomy, Done(), Repaired()
-    dense = _reference(lm, spec, calibration, seed)
+    read = [calibration_rows(lm, calibration, step, seed) for step in spec.steps]  # of the dense model
+    dense = _reference(lm, spec, read)
     gone = stack.enter_context(ExitStack())
-    for step in spec.steps:
-        tokens = calibration_rows(lm, calibration, step, seed)
+    for step, tokens in zip(spec.steps, read, strict=True):
         fact: dict[str, Any] = {"step": str(step)}
         if tokens is not None:
-            fact["calibration"] = "given" if calibration is not None else f"shipped text, seed {seed}"
+            fact["calibration"] = source(calibration, seed)
             fact["calibration_tokens"] = list(tokens.shape)
         if isinstance(step, Drop):
             chosen = choose_sublayers(lm, step, tokens, seed, tuple(parts), memory, done)
@@ -177,8 +178,9 @@ def _apply(
     return Applied(spec, tuple(parts), tuple(facts), repaired)
 
 
-def _reference(lm: LanguageModel, spec: Spec, calibration: Calibration, seed: int) -> Reference | None:
+def _reference(lm: LanguageModel, spec: Spec, read: Sequence[Tensor | None]) -> Reference | None:
     """The model as it is before any step, for a repair to be compared with."""
-    step = next((step for step in spec.steps if isinstance(step, Repair)), None)
-    tokens = None if step is None else calibration_rows(lm, calibration, step, seed)
+    tokens = next(
+        (rows for step, rows in zip(spec.steps, read, strict=True) if isinstance(step, Repair)), None
+    )
     return None if tokens is None else reference(lm, tokens)

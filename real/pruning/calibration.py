@@ -1,23 +1,26 @@
-"""Calibration data: any list of strings or token tensors, or the text that ships with the package."""
+"""Calibration data: strings or token tensors, text that ships with the package, or the model's own text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from real.models.load import LanguageModel
 from real.pruning.spec import Drop, Quantise, Repair, Spec, Step
+from real.text.own import own_tokens
 from real.text.texts import calibration_tokens
+from theory.names import lookup
 
 # Rows and length of the default calibration set. Choosing by measured divergence runs the model once per
 # candidate, so it takes fewer tokens.
 DEFAULT = (16, 256)
 MEASURED = (8, 64)
 
-Calibration = Tensor | Sequence[str] | Sequence[Tensor] | None
+Calibration = Tensor | Sequence[str] | Sequence[Tensor] | Literal["own"] | None
+OWN: Literal["own"] = "own"
 
 
 def needs_calibration(spec: Spec) -> bool:
@@ -36,15 +39,18 @@ def _looks_at_data(step: Step) -> bool:
 def calibration_rows(
     lm: LanguageModel, calibration: Calibration, step: Step | None = None, seed: int = 0
 ) -> Tensor | None:
-    """Token ids ``(N, T)`` for one step; None if the step needs none.
+    """Token ids ``(N, T)`` for one step; None if the step needs none. ``lm`` is the dense model.
 
     Strings and token tensors of different lengths are joined and cut into rows; a tensor ``(N, T)`` is taken
-    as it is. Without data, text that ships with the package (disjoint from every evaluation text).
+    as it is. ``"own"``: text that the model writes (:func:`real.text.own.own_tokens`). Without data, text
+    that ships with the package (disjoint from every evaluation text).
 
     Raises
     ------
     ValueError
         The data is empty or of the wrong type.
+    UnknownNameError
+        A single string other than ``"own"``.
     """
     if step is not None and not _looks_at_data(step):
         return None
@@ -53,6 +59,9 @@ def calibration_rows(
     length = min(length, lm.context_length)
     if calibration is None:
         return calibration_tokens(lm.tokenizer, count, length, seed)
+    if isinstance(calibration, str):
+        lookup("calibration", calibration, {OWN: OWN})
+        return _own(lm, count * length, seed)
     if isinstance(calibration, Tensor):
         if calibration.dim() != 2 or not calibration.numel() or calibration.is_floating_point():
             raise ValueError(
@@ -68,6 +77,20 @@ def calibration_rows(
         length = min(length, len(joined))
         return joined[: len(joined) // length * length].reshape(-1, length)
     raise ValueError(f"calibration: need a list of strings or of token tensors, got {calibration!r:.60}")
+
+
+def _own(lm: LanguageModel, tokens: int, seed: int) -> Tensor:
+    """The first rows of the model's own text, at least so many tokens: a prompt leaves short rows no text."""
+    count, length = DEFAULT
+    length = min(length, lm.context_length)
+    return own_tokens(lm, count, length, seed)[: -(-tokens // length)]
+
+
+def source(calibration: Calibration, seed: int) -> str:
+    """Where calibration data comes from, for the record."""
+    if calibration is None:
+        return f"shipped text, seed {seed}"
+    return f"the model's own text, seed {seed}" if isinstance(calibration, str) else "given"
 
 
 def _cut_texts(lm: LanguageModel, texts: list[str], length: int, seed: int) -> Tensor:

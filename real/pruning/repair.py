@@ -23,9 +23,10 @@ from real.pruning.divergence import mean_divergence, states
 from real.pruning.rescale import divided, factor, later_writers
 from real.pruning.ridge import LinearFit, ridge
 from real.pruning.spec import RepairKind
+from real.structure.ascent import Ascent
 from real.structure.drop import dropped
 from real.structure.part import Part
-from real.structure.places import Place, RepairError, places
+from real.structure.places import RepairError, places
 from real.structure.probe import hooks
 from real.structure.substitute import Substitute, is_linear
 from real.text.passes import token_rows
@@ -103,6 +104,7 @@ def _substituted(
     lm: LanguageModel, parts: Sequence[Part], kind: RepairKind, dense: Reference, stack: ExitStack
 ) -> tuple[list[Substitute], dict[str, Any]]:
     names = {module: name for name, module in lm.model.named_modules()}
+    fitted, held_out = (Ascent(lm.anatomy, tokens) for tokens in (dense.fitted, dense.held_out))
     made: list[Substitute] = []
     facts: dict[str, Any] = {}
     for place in track(places(lm.anatomy, parts), f"repair: {kind}"):
@@ -110,7 +112,7 @@ def _substituted(
             raise RepairError(
                 f"could not repair {place} of {lm.name}: no linear map below it to fold it into"
             )
-        fit = _fit(lm, place, kind, dense)
+        fit = _fit(kind, fitted.watch(place), held_out.watch(place), not place.adds)
         stack.enter_context(dropped(lm.anatomy, place.parts, verify=False))
         facts[str(place)] = {"strength": fit.strength, "unexplained": fit.unexplained}
         if fit.weight is None and not bool(fit.bias.any()):
@@ -123,18 +125,15 @@ def _substituted(
     return made, facts
 
 
-def _fit(lm: LanguageModel, place: Place, kind: RepairKind, dense: Reference) -> LinearFit:
-    (x, y), (held_x, held_y) = (_watched(lm, place, tokens) for tokens in (dense.fitted, dense.held_out))
-    if kind == "mean":
-        mean = y.double().mean(0)
-        left, null = (held_y.double() - mean).square().sum(), held_y.double().square().sum()
-        return LinearFit(None, mean, float("inf"), float(left / null) if null else 1.0)
-    return ridge(x, y, held_x, held_y, intercept=not place.adds)
-
-
-def _watched(lm: LanguageModel, place: Place, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    pairs = [place.watch(lm.anatomy, batch) for batch in _batches(lm, tokens)]
-    return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
+def _fit(
+    kind: RepairKind, seen: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor], intercept: bool
+) -> LinearFit:
+    """Outputs on inputs, ``(n, inputs)`` and ``(n, outputs)``; or the mean alone."""
+    if kind == "linear":
+        return ridge(*seen, *held_out, intercept)
+    mean, held_y = seen[1].double().mean(0), held_out[1].double()
+    left, null = (held_y - mean).square().sum(), held_y.square().sum()
+    return LinearFit(None, mean, float("inf"), float(left / null) if null else 1.0)
 
 
 def _batches(lm: LanguageModel, tokens: Tensor) -> list[Tensor]:

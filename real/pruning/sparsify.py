@@ -11,7 +11,7 @@ from torch import Tensor
 from real.pruning.magnitude import magnitude_mask
 from real.pruning.quantise import round_to_nearest
 from real.pruning.sparsegpt import DAMPING, Hessian, inverse_factor, solve
-from real.pruning.spec import Quantise, Sparsify
+from real.pruning.spec import Quantise, Sparsify, SpecError
 from real.pruning.wanda import InputNorms, wanda_mask
 from real.structure.anatomy import Anatomy
 from real.structure.matrices import Matrix, experts_one_by_one
@@ -25,7 +25,7 @@ Keep = Callable[[Tensor], None]
 @torch.no_grad()
 def quantise(anatomy: Anatomy, step: Quantise, keep: Keep) -> dict[str, Any]:
     """Round every matrix; ``keep`` sees each parameter before it changes. Returns facts for the record."""
-    found = weights(anatomy)
+    found = _weights(anatomy, step)
     for matrix in track(list(found), str(step)):
         keep(matrix.parameter)
         matrix.view.copy_(round_to_nearest(matrix.view, step.bits))
@@ -39,7 +39,7 @@ def sparsify(anatomy: Anatomy, step: Sparsify, tokens: Tensor | None, keep: Keep
     Returns facts for the record: sparsity of these matrices as measured afterwards, what was left as it is,
     matrices that no calibration token reached, and for SparseGPT the largest damping that a Hessian needed.
     """
-    found = weights(anatomy)
+    found = _weights(anatomy, step)
     matrices = list(found)
     _check_pattern(matrices, step)
     facts: dict[str, Any] = {}
@@ -53,6 +53,14 @@ def sparsify(anatomy: Anatomy, step: Sparsify, tokens: Tensor | None, keep: Keep
     zeros = sum(int((matrix.view == 0).sum()) for matrix in matrices)
     total = sum(matrix.view.numel() for matrix in matrices)
     return facts | _left(found) | {"sparsity": zeros / total if total else 0.0}
+
+
+def _weights(anatomy: Anatomy, step: Quantise | Sparsify) -> Weights:
+    """Of the layers that the step is about."""
+    count = len(anatomy.need_layers())
+    if beyond := [layer for layer in step.layers or () if layer >= count]:
+        raise SpecError(f"spec {str(step)!r}: no layer {beyond[0]}; the model has layers 0 to {count - 1}")
+    return weights(anatomy, step.layers)
 
 
 def _left(found: Weights) -> dict[str, Any]:
@@ -82,7 +90,10 @@ def _calibrated(
     with experts_one_by_one(anatomy.model):
         walk = Walk(anatomy, tokens)
         for layer in track(walk.layers(), str(step), total=len(anatomy.layers)):
-            matrices = list(found.matrices[layer.index])
+            if not any(found.matrices[layer.index :]):
+                break
+            if not (matrices := list(found.matrices[layer.index])):
+                continue
             for matrix in matrices:
                 keep(matrix.parameter)
             if step.method == "wanda":

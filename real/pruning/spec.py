@@ -6,6 +6,7 @@
 ``random:4``                                   drop four sublayers at random (control)
 ``magnitude:50%`` ``wanda:2:4`` ``sparsegpt:4:8``  sparsify weights: any percentage, any n zeros in every m
 ``int8`` ``int4``                              weight-only round-to-nearest
+``wanda:50%@[3,7]`` ``int4@[3,7]``             the same in these layers only
 ``attn:8+mean`` ``+linear`` ``+scale``         repair what was dropped, see :mod:`real.pruning.repair`
 ``attn:4+wanda:2:4``                           one after the other; ``dense`` is nothing at all
 """
@@ -29,6 +30,7 @@ CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 METHODS: tuple[Method, ...] = get_args(Method)
 REPAIRS: tuple[RepairKind, ...] = get_args(RepairKind)
 DENSE = "dense"
+_LAYERS = r"\[(\d+(?:\s*,\s*\d+)*)\]"
 EXAMPLES: dict[str, str] = {
     **{target: f"{target}:4" for target in TARGETS},
     **{method: f"{method}:2:4" for method in METHODS},
@@ -54,7 +56,7 @@ class Drop:
 
     def __str__(self) -> str:
         if self.layers is not None:
-            return f"{self.target}:[{','.join(map(str, self.layers))}]"
+            return f"{self.target}:{_listed(self.layers)}"
         return f"{self.target}:{self.count}" + ("" if self.criterion == "cosine" else f"@{self.criterion}")
 
 
@@ -81,23 +83,33 @@ class NofM:
 
 @dataclass(frozen=True)
 class Sparsify:
-    """Set weights of all linear maps inside the layers to zero."""
+    """Set weights of all linear maps inside the layers (all, or those in ``layers``) to zero."""
 
     method: Method
     pattern: Unstructured | NofM
+    layers: tuple[int, ...] | None = None
 
     def __str__(self) -> str:
-        return f"{self.method}:{self.pattern}"
+        return f"{self.method}:{self.pattern}{_at(self.layers)}"
 
 
 @dataclass(frozen=True)
 class Quantise:
-    """Round weights of all linear maps inside the layers to ``bits`` bits, to nearest."""
+    """Round weights of all linear maps inside the layers (all, or those in ``layers``) to nearest."""
 
     bits: int
+    layers: tuple[int, ...] | None = None
 
     def __str__(self) -> str:
-        return f"int{self.bits}"
+        return f"int{self.bits}{_at(self.layers)}"
+
+
+def _at(layers: tuple[int, ...] | None) -> str:
+    return "" if layers is None else f"@{_listed(layers)}"
+
+
+def _listed(layers: tuple[int, ...]) -> str:
+    return f"[{','.join(map(str, layers))}]"
 
 
 @dataclass(frozen=True)
@@ -157,26 +169,36 @@ def _check_repairs(steps: tuple[Step, ...], text: str) -> None:
 
 
 def _step(part: str, text: str) -> Step:
-    name, _, argument = part.partition(":")
+    body, layers = _restricted(part)
+    name, _, argument = body.partition(":")
     try:
         example = lookup("pruning method", name, EXAMPLES)
     except UnknownNameError as error:
         raise SpecError(f"{error} (in spec {text!r}; for example 'attn:8', 'wanda:2:4', 'int8')") from None
-    step: Step | None
-    if name in TARGETS:
+    step: Step | None = None
+    if name in METHODS:
+        step = _sparsify(name, argument, layers)
+    elif name.startswith("int"):
+        step = None if argument else Quantise(int(name.removeprefix("int")), layers)
+    elif layers is None and name in TARGETS:
         step = _drop(name, argument)
-    elif name in METHODS:
-        step = _sparsify(name, argument)
-    elif name in REPAIRS:
-        kind: RepairKind = lookup("repair", name, {one: one for one in REPAIRS})
-        step = None if argument else Repair(kind)
-    else:
-        step = Quantise(int(name.removeprefix("int"))) if not argument and name != DENSE else None
-    if step is None:
+    elif layers is None and name in REPAIRS and not argument:
+        step = Repair(lookup("repair", name, {one: one for one in REPAIRS}))
+    if step is None or (layers is not None and len(set(layers)) < len(layers)):
         raise SpecError(
             f"spec {text!r}: {part!r} is not of a valid form; nearest valid forms: {_forms(name, example)}"
         )
     return step
+
+
+def _restricted(part: str) -> tuple[str, tuple[int, ...] | None]:
+    """A step and the layers that it is restricted to by ``@[...]``, if any."""
+    found = re.fullmatch(rf"(.*)@{_LAYERS}", part)
+    return (found[1], _indices(found[2])) if found else (part, None)
+
+
+def _indices(text: str) -> tuple[int, ...]:
+    return tuple(int(item) for item in text.split(","))
 
 
 def _forms(name: str, example: str) -> str:
@@ -186,14 +208,14 @@ def _forms(name: str, example: str) -> str:
         listed = "" if name == "joint" else f", '{name}:[3,7]'"
         return f"{example!r}{listed}, " + ", ".join(f"'{name}:4@{c}'" for c in CRITERIA[1:])
     if name in METHODS:
-        return f"'{name}:50%', {example!r}, '{name}:4:8'"
-    return f"{example!r}"
+        return f"'{name}:50%', {example!r}, '{name}:4:8', '{name}:50%@[3,7]'"
+    return f"{example!r}, '{name}@[3,7]'" if name.startswith("int") else f"{example!r}"
 
 
 def _drop(name: str, argument: str) -> Drop | None:
     target: Target = lookup("target", name, dict(zip(TARGETS, TARGETS, strict=True)))
-    if listed := re.fullmatch(r"\[(\d+(?:\s*,\s*\d+)*)\]", argument):
-        layers = tuple(int(item) for item in listed[1].split(","))
+    if listed := re.fullmatch(_LAYERS, argument):
+        layers = _indices(listed[1])
         if target in ("joint", "random") or len(set(layers)) < len(layers):
             return None
         return Drop(target, len(layers), layers)
@@ -204,13 +226,13 @@ def _drop(name: str, argument: str) -> Drop | None:
     return Drop(target, int(counted[1]), criterion=criterion)
 
 
-def _sparsify(name: str, argument: str) -> Sparsify | None:
+def _sparsify(name: str, argument: str, layers: tuple[int, ...] | None) -> Sparsify | None:
     method: Method = lookup("method", name, dict(zip(METHODS, METHODS, strict=True)))
     if share := re.fullmatch(r"(\d+(?:\.\d+)?)%", argument):
-        return Sparsify(method, Unstructured(float(share[1]))) if float(share[1]) <= 100 else None
+        return Sparsify(method, Unstructured(float(share[1])), layers) if float(share[1]) <= 100 else None
     if group := re.fullmatch(r"(\d+):(\d+)", argument):
         n, m = int(group[1]), int(group[2])
-        return Sparsify(method, NofM(n, m)) if 0 <= n <= m and m else None
+        return Sparsify(method, NofM(n, m), layers) if 0 <= n <= m and m else None
     return None
 
 

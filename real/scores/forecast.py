@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -13,6 +12,8 @@ import torch
 from real.models.load import AnyModel, LanguageModel, loaded
 from real.pruning.calibration import Calibration
 from real.pruning.variants import variant
+from real.records.record import is_record
+from real.scores.blocks import Part, as_json, from_json, identity, in_blocks, ranges
 from real.scores.report import Many, ScoreReport, ScoreVerdict
 from real.scores.routes import Decoding, Route, noise_floor, route
 from real.scores.verdict import (
@@ -24,6 +25,7 @@ from real.scores.verdict import (
     of_prompts_like_these,
     of_these_prompts,
 )
+from real.tasks.graded import read_graded
 from real.tasks.harness_source import harness_source
 from real.tasks.items import TASKS
 from real.tasks.items import task as shipped_task
@@ -77,7 +79,7 @@ def forecast_scores(
         Pruning specs or other checkpoints.
     tasks:
         Names of tasks (shipped, public benchmarks, any of the harness), task files (see
-        :func:`real.tasks.user_file.read_task`) or task sources.
+        :func:`real.tasks.user_file.read_task`), records whose texts carry a score, or task sources.
     scorer, samples:
         Any function of a written text and its question into [0, 1]; the dense model then writes ``samples``
         texts per question. Without it, right answers are read off (K1), and options compared (K12).
@@ -101,9 +103,7 @@ def forecast_scores(
     if not specs or not tasks:
         raise ValueError("name at least one variant and at least one task")
     lm = loaded(model)
-    sources = [_drawn(read_source(task, lm, limit, allow_code=allow_code), limit, seed) for task in tasks]
-    for remark in (remark for source in sources for remark in source.remarks):
-        say(remark)
+    sources = asked_of(tasks, lm, limit, seed, allow_code)
     routes = [
         route(lm, source, scorer, samples=samples, alpha=rule.alpha, seed=seed)
         for source in track(sources, "dense answers")
@@ -113,42 +113,56 @@ def forecast_scores(
     seconds = {}
     for spec in track(list(specs), "forecasting scores"):
         with variant(lm, spec, calibration) as other:
-            started = perf_counter()
+            owner = identity(other, "real.scores.routes", spec, as_facts(calibration))
+            seconds[spec] = 0.0
             for index, one in enumerate(routes):
-                found[index, spec] = _judged(one, other, spec, rule, noises[index])
-            seconds[spec] = perf_counter() - started
+                found[index, spec], took = _judged(one, other, owner, spec, rule, noises[index])
+                seconds[spec] += took
     verdicts = tuple(one for index in range(len(routes)) for spec in specs for one in found[index, spec])
     return ScoreReport(lm.name, rule.epsilon, rule.alpha, many, verdicts, seconds)
 
 
 def _judged(
-    one: Route, other: LanguageModel, spec: str, rule: Rule, noise: dict[Decoding, float]
-) -> list[ScoreVerdict]:
-    """Read ``other`` until all is read or, if so asked, decided."""
-    total, read = len(one.source.questions), 0
+    one: Route, other: LanguageModel, owner: str, spec: str, rule: Rule, noise: dict[Decoding, float]
+) -> tuple[list[ScoreVerdict], float]:
+    """Read ``other`` until all is read or, if so asked, decided; the seconds that it took too."""
+    total, read, seconds = len(one.source.questions), 0, 0.0
     design = min(total, DESIGN) if rule.until_decided else None
-    parts: list[Any] = []
+    parts: list[Part] = []
     while True:
         end = min(total, max(FIRST, 2 * read)) if rule.until_decided else total
-        parts.append(one.read(other, read, end))
-        read = end
+        known, took = _read(one, other, owner, ranges(read, end), f"{spec} on {one.source.name}")
+        parts += known
+        read, seconds = end, seconds + took
         found = [
-            _verdict(one.source.name, spec, decoding, evidence, rule, design, noise.get(decoding, 0.0))
+            verdict_of(one.source.name, spec, decoding, evidence, rule, design, noise.get(decoding, 0.0))
             for decoding, evidence in one.evidence(parts).items()
         ]
         if read == total or all(one.like.outcome is not Outcome.UNDECIDED for one in found):
-            return found
+            return found, seconds
 
 
-def _verdict(
+def _read(
+    one: Route, other: LanguageModel, owner: str, spans: Sequence[tuple[int, int]], description: str
+) -> tuple[list[Part], float]:
+    found, seconds = in_blocks(
+        [[owner, one.facts(*span)] for span in spans],
+        lambda index: as_json(one.read(other, *spans[index])),
+        description,
+    )
+    return [from_json(part) for part in found], seconds
+
+
+def verdict_of(
     task: str,
     spec: str,
     decoding: Decoding,
     evidence: Evidence,
     rule: Rule,
-    design: int | None,
-    noise: float,
+    design: int | None = None,
+    noise: float = 0.0,
 ) -> ScoreVerdict:
+    """What the evidence says by a rule; ``design`` and ``noise`` as in :mod:`real.scores.verdict`."""
     return ScoreVerdict(
         task=task,
         spec=spec,
@@ -165,6 +179,20 @@ def _verdict(
     )
 
 
+def asked_of(
+    tasks: Sequence[str | Path | TaskSource],
+    lm: LanguageModel,
+    limit: int | None,
+    seed: int,
+    allow_code: bool,
+) -> list[TaskSource]:
+    """The questions of every task, at most ``limit`` each, in random order; remarks are printed."""
+    sources = [_drawn(read_source(task, lm, limit, allow_code=allow_code), limit, seed) for task in tasks]
+    for remark in (remark for source in sources for remark in source.remarks):
+        say(remark)
+    return sources
+
+
 def read_source(
     task: str | Path | TaskSource,
     lm: LanguageModel | None = None,
@@ -179,6 +207,8 @@ def read_source(
     if isinstance(task, TaskSource):
         return task
     path, name = Path(task), str(task)
+    if is_record(path):
+        return read_graded(path)
     if path.suffix == ".jsonl" or path.is_file():
         return read_task(path)
     if name in TASKS and not needs_model(task):
@@ -190,6 +220,13 @@ def needs_model(task: str | Path | TaskSource) -> bool:
     """Whether the questions are written in a model's chat template: shipped programs."""
     name = str(task)
     return not isinstance(task, TaskSource) and name in TASKS and shipped_task(name).kind == "code"
+
+
+def as_facts(calibration: Calibration) -> Any:
+    """A calibration as a JSON value."""
+    if calibration is None or isinstance(calibration, str):
+        return calibration
+    return [part if isinstance(part, str) else part.tolist() for part in calibration]
 
 
 def _drawn(source: TaskSource, limit: int | None, seed: int) -> TaskSource:

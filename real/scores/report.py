@@ -11,6 +11,7 @@ import torch
 
 from real.scores.routes import Decoding
 from real.scores.verdict import Explanation, Interval, Outcome, Verdict
+from theory.outside import drawn
 from theory.sequences.verdicts import e_bh, fixed_sequence
 
 if TYPE_CHECKING:
@@ -145,10 +146,11 @@ class ScoreReport:
             axis.plot(loss.mean, place, "o", color=colour)
         axis.axvline(self.epsilon, color="black", ls=":")
         axis.set_yticks(
-            range(len(self.verdicts)), [f"{one.task}, {one.spec}, {one.decoding}" for one in self.verdicts]
+            range(len(self.verdicts)),
+            [drawn(f"{one.task}, {one.spec}, {one.decoding}") for one in self.verdicts],
         )
         axis.invert_yaxis()
-        axis.set(title=f"{self.model}: prompts like these", xlabel="loss of the score")
+        axis.set(title=drawn(f"{self.model}: prompts like these"), xlabel="loss of the score")
         return canvas
 
     def __repr__(self) -> str:

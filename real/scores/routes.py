@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from real.models.load import LanguageModel
+from real.scores.blocks import Part, as_json, from_json, identity, in_blocks, ranges
+from real.scores.futures import futures
 from real.scores.options import Chosen, choose, follow
 from real.scores.resolved import MASS, RIGHT, ROWS, WRONG, Resolved, resolve
-from real.scores.sampled import Scored, read_with, scored
+from real.scores.sampled import Draw, Scored, graded, read_with, require_answers, scored, some_rows
 from real.scores.tree import Tree, trees
 from real.scores.verdict import ALPHA, Evidence, between, sampled
 from real.tasks.source import Scorer, TaskSource
@@ -22,7 +24,6 @@ from theory.sequences.scores import ScoredTexts
 _NOISE_QUESTIONS = 32
 
 Decoding = Literal["greedy", "sampled"]
-Ends = dict[Decoding, tuple[Tensor, Tensor]]  # lower and upper end of every question's score
 
 
 class Route(Protocol):
@@ -33,11 +34,15 @@ class Route(Protocol):
         """The task."""
         ...
 
-    def read(self, other: LanguageModel, start: int, end: int) -> Any:
+    def facts(self, start: int, end: int) -> Any:
+        """All that the answers of a given model to some questions depend on, as a JSON value."""
+        ...
+
+    def read(self, other: LanguageModel, start: int, end: int) -> Part:
         """What ``other`` answers to the questions from ``start`` to ``end``: one pass."""
         ...
 
-    def evidence(self, parts: Sequence[Any]) -> dict[Decoding, Evidence]:
+    def evidence(self, parts: Sequence[Part]) -> dict[Decoding, Evidence]:
         """What the parts read so far, from the first question on, say of the change of the score."""
         ...
 
@@ -48,13 +53,17 @@ class ReadOff:
 
     source: TaskSource
     trees: tuple[Tree, ...]
-    dense: Ends
+    dense: Part
 
-    def read(self, other: LanguageModel, start: int, end: int) -> Ends:
+    def facts(self, start: int, end: int) -> Any:
+        """See :class:`Route`."""
+        return [_tree_facts(tree) for tree in self.trees[start:end]]
+
+    def read(self, other: LanguageModel, start: int, end: int) -> Part:
         """See :class:`Route`."""
         return _ends(resolve(other, self.trees[start:end]))
 
-    def evidence(self, parts: Sequence[Ends]) -> dict[Decoding, Evidence]:
+    def evidence(self, parts: Sequence[Part]) -> dict[Decoding, Evidence]:
         """See :class:`Route`."""
         return _between(self.dense, parts)
 
@@ -64,13 +73,18 @@ class Options:
     """Options are compared, or one ending is read: every decision is exact (K12)."""
 
     source: TaskSource
-    dense: Ends
+    prompts: tuple[tuple[int, ...], ...]
+    dense: Part
 
-    def read(self, other: LanguageModel, start: int, end: int) -> Ends:
+    def facts(self, start: int, end: int) -> Any:
         """See :class:`Route`."""
-        return _ends(_exact(other, replace(self.source, questions=self.source.questions[start:end])))
+        return _options_facts(self.source, self.prompts, start, end)
 
-    def evidence(self, parts: Sequence[Ends]) -> dict[Decoding, Evidence]:
+    def read(self, other: LanguageModel, start: int, end: int) -> Part:
+        """See :class:`Route`."""
+        return _ends(_exact(other, self.source, start, end))
+
+    def evidence(self, parts: Sequence[Part]) -> dict[Decoding, Evidence]:
         """See :class:`Route`."""
         return _between(self.dense, parts)
 
@@ -83,13 +97,22 @@ class Sampled:
     dense: Scored
     alpha: float = ALPHA
 
-    def read(self, other: LanguageModel, start: int, end: int) -> ScoredTexts:
+    def facts(self, start: int, end: int) -> Any:
         """See :class:`Route`."""
-        return read_with(other, self.dense, start, end)
+        rows, some = some_rows(self.dense.samples, start, end)
+        known = (some.tokens, some.prompt_lengths, some.lengths, self.dense.log_prob[rows])
+        judged = (self.dense.scores[rows], self.dense.decided[rows])
+        return [some.temperature, *(tensor.tolist() for tensor in (*known, *judged))]
 
-    def evidence(self, parts: Sequence[ScoredTexts]) -> dict[Decoding, Evidence]:
+    def read(self, other: LanguageModel, start: int, end: int) -> Part:
         """See :class:`Route`."""
-        return {"sampled": sampled(joined(parts), self.alpha)}
+        found = read_with(other, self.dense, start, end)
+        return {"sampled": (found.log_weights, found.scores, found.prompt)}
+
+    def evidence(self, parts: Sequence[Part]) -> dict[Decoding, Evidence]:
+        """See :class:`Route`."""
+        texts = joined([scored_texts(part["sampled"]) for part in parts])
+        return {"sampled": sampled(texts, self.alpha)}
 
 
 def route(
@@ -103,26 +126,55 @@ def route(
 ) -> Route:
     """Let the dense model answer a task: with a ``scorer`` it writes ``samples`` texts per question.
 
-    The task's own scorer is used where it has one and none is given.
+    Texts that are graded already are taken as they are. The task's own scorer is used where it has one and
+    none is given.
 
     Raises
     ------
     ValueError
         There is no scorer, and a question has neither options nor an answer that can be written.
     """
+    if source.graded:
+        return Sampled(source, graded(lm, source), alpha)
     scorer = scorer or source.scorer
     if scorer is not None:
-        return Sampled(source, scored(lm, source, scorer, samples=samples, seed=seed), alpha)
+        return Sampled(source, scored(lm, source, scorer, Draw(samples, seed=seed)), alpha)
     if source.has_options or source.endings:
-        return Options(source, _ends(_exact(lm, source)))
-    missing = [index for index, one in enumerate(source.questions) if not one.answers and one.pattern is None]
-    if missing:
-        raise ValueError(
-            f"task {source.name!r}, question {missing[0] + 1}: no right answer is given, so none can be read "
-            "off; give answers, or a scorer that judges sampled texts"
-        )
-    found = resolve(lm, trees(lm, source), mass=MASS, rows=ROWS)
-    return ReadOff(source, found.trees, _ends(found))
+        return _options(lm, source)
+    require_answers(source)
+    if source.after:
+        return futures(lm, source, Draw(samples, seed=seed), alpha)
+    return _read_off(lm, source)
+
+
+def _read_off(lm: LanguageModel, source: TaskSource) -> ReadOff:
+    """Resolve every question with the dense model; what its trees became is where variants begin."""
+    begun = trees(lm, source)
+    spans = ranges(0, len(begun))
+
+    def make(index: int) -> dict[str, Any]:
+        found = resolve(lm, begun[slice(*spans[index])], mass=MASS, rows=ROWS)
+        return {"ends": as_json(_ends(found)), "nodes": [[*map(list, tree.nodes)] for tree in found.trees]}
+
+    owner = identity(lm, "real.scores.resolved", MASS, ROWS)
+    facts = [[owner, [_tree_facts(tree) for tree in begun[start:end]]] for start, end in spans]
+    found, _ = in_blocks(facts, make, "dense answers")
+    grown = [tree.copy() for tree in begun]
+    for tree, nodes in zip(grown, (nodes for block in found for nodes in block["nodes"]), strict=True):
+        for path in nodes:
+            tree.add(tuple(path))
+    return ReadOff(source, tuple(grown), _joined([from_json(block["ends"]) for block in found]))
+
+
+def _options(lm: LanguageModel, source: TaskSource) -> Options:
+    prompts = tuple(source.prompts(lm))
+    spans, owner = ranges(0, len(prompts)), identity(lm, "real.scores.options")
+    found, _ = in_blocks(
+        [[owner, _options_facts(source, prompts, *span)] for span in spans],
+        lambda index: as_json(_ends(_exact(lm, source, *spans[index]))),
+        "dense answers",
+    )
+    return Options(source, prompts, _joined([*map(from_json, found)]))
 
 
 def noise_floor(one: Route, lm: LanguageModel) -> dict[Decoding, float]:
@@ -138,8 +190,10 @@ def noise_floor(one: Route, lm: LanguageModel) -> dict[Decoding, float]:
     return {name: float((found.plus - found.minus).abs().mean()) / 2 for name, found in again.items()}
 
 
-def _exact(lm: LanguageModel, source: TaskSource) -> Chosen:
-    return follow(lm, source) if source.endings else choose(lm, source)
+def scored_texts(found: tuple[Tensor, ...]) -> ScoredTexts:
+    """Texts of a block as they are kept: log-weights, scores, prompts."""
+    log_weights, scores, prompt = found
+    return ScoredTexts(log_weights, scores, prompt)
 
 
 def joined(parts: Sequence[ScoredTexts]) -> ScoredTexts:
@@ -155,7 +209,25 @@ def joined(parts: Sequence[ScoredTexts]) -> ScoredTexts:
     )
 
 
-def _ends(found: Resolved | Chosen) -> Ends:
+def _exact(lm: LanguageModel, source: TaskSource, start: int, end: int) -> Chosen:
+    some = replace(source, questions=source.questions[start:end])
+    return follow(lm, some) if source.endings else choose(lm, some)
+
+
+def _options_facts(source: TaskSource, prompts: Sequence[tuple[int, ...]], start: int, end: int) -> Any:
+    asked = [(one.prompt, one.options, one.answers) for one in source.questions[start:end]]
+    settings = [source.lead, source.chat, source.per_character, source.endings]
+    return [settings, asked, prompts[start:end]]
+
+
+def _tree_facts(tree: Tree) -> Any:
+    asked, accepted = tree.question, tree.question.accepted
+    right = [accepted.answers, accepted.stops, accepted.pattern]
+    return [asked.prompt, right, asked.horizon, asked.lead, list(tree.nodes)]
+
+
+def _ends(found: Resolved | Chosen) -> Part:
+    """Lower and upper end of every question's score."""
     if isinstance(found, Chosen):
         return {"greedy": (found.likely, found.likely), "sampled": (found.drawn, found.drawn)}
     return {
@@ -164,13 +236,23 @@ def _ends(found: Resolved | Chosen) -> Ends:
     }
 
 
-def _between(dense: Ends, parts: Sequence[Ends]) -> dict[Decoding, Evidence]:
+def _joined(parts: Sequence[Part]) -> Part:
+    return {
+        name: tuple(torch.cat(tensors) for tensors in zip(*(part[name] for part in parts), strict=True))
+        for name in parts[0]
+    }
+
+
+def _between(dense: Part, parts: Sequence[Part]) -> dict[Decoding, Evidence]:
     found: dict[Decoding, Evidence] = {}
-    for decoding, (low, high) in dense.items():
-        after = (
-            torch.cat([part[decoding][0] for part in parts]),
-            torch.cat([part[decoding][1] for part in parts]),
-        )
-        read = len(after[0])
-        found[decoding] = between((low[:read], high[:read]), after)
+    after = _joined(parts)
+    for decoding in ("greedy", "sampled"):
+        ends = _pair(after[decoding])
+        low, high = dense[decoding]
+        found[decoding] = between((low[: len(ends[0])], high[: len(ends[0])]), ends)
     return found
+
+
+def _pair(tensors: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    low, high = tensors
+    return low, high

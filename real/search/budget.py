@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from real.pruning.spec import Quantise, Sparsify, SpecError, parse_spec
 from theory.names import lookup
 
 What = Literal["kl", "tv", "score"]
-SAVINGS = ("parameters", "time")
+PARTS = ("attn", "mlp", "block")
+SAVINGS = ("parameters", "time", "bytes")
 _FORM = re.compile(r"(?P<what>\w+)(?:\((?P<about>[^()]+)\))?\s*(?P<sign><=|>=)\s*(?P<limit>[0-9.]+)")
 
 
@@ -38,8 +41,7 @@ class Budget:
 
     @property
     def content(self) -> str:
-        """What the measured number depends on beside the model: its kind, and the questions of a task's "
-        "file."""
+        """What the measured number depends on beside the model: its kind, and a task file's questions."""
         file = Path(self.task or "")
         return self.label + (file.read_text("utf-8", "replace") if self.task and file.is_file() else "")
 
@@ -83,11 +85,36 @@ def parse_budget(text: str) -> Budget:
 
 
 def check_saving(name: str) -> str:
-    """``parameters`` or ``time``.
+    """``parameters``, ``time`` or ``bytes``.
 
     Raises
     ------
     UnknownNameError
-        It is neither.
+        It is none of them.
     """
     return str(lookup("saving", name, {one: one for one in SAVINGS}))
+
+
+def check_kinds(kinds: Sequence[str], saving: str, count: int | None = None) -> list[str]:
+    """Kinds of candidates: ``attn``, ``mlp``, ``block``, and steps on weights (``int4``, ``wanda:50%``).
+
+    Raises
+    ------
+    UnknownNameError, SpecError
+        A kind that is none.
+    BudgetError
+        A step that saves nothing of what is to be saved, or ``count`` parts asked for among steps on weights.
+    """
+    for kind in kinds:
+        if kind in PARTS:
+            continue
+        if kind.isalpha() and kind not in ("int4", "int8"):
+            lookup("part", kind, {one: one for one in PARTS})
+        (step, *more) = parse_spec(kind).steps or (None,)
+        if more or not isinstance(step, Sparsify | Quantise) or step.layers is not None:
+            raise SpecError(f"among {kind!r}: use attn, mlp, block, int8, int4, wanda:50% and the like")
+        if saving == "time" or (saving == "parameters" and isinstance(step, Quantise)):
+            raise BudgetError(f"{kind} saves no {saving} here: use --minimise bytes")
+        if count is not None:
+            raise BudgetError(f"--drop counts attn, mlp and block, not {kind}: give --keep instead")
+    return list(kinds)

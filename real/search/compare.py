@@ -23,10 +23,11 @@ from real.pruning.spec import Drop, parse_spec
 from real.scores.forecast import read_source
 from real.scores.routes import Route, route
 from real.search.budget import Budget
+from real.search.candidates import Candidate, as_spec
 from real.search.journal import Journal
 from real.search.measuring import Texts, default_texts
-from real.search.search import Search, as_spec, choose_by_gram, exactly, start
-from real.structure.part import Part
+from real.search.search import Search, choose_by_gram, exactly, start
+from real.text.own import own_tokens
 from real.text.sample import sample
 from real.text.texts import calibration_tokens
 from theory import survival_weights_given_tv, tv_terms
@@ -69,14 +70,16 @@ TASKS = ("capitals-answer", "past-tense", "wikidata-answer", "copy-2")
 class Sizes:
     """How much is read. texts × tokens: dense texts of the search. prompts × horizon: of the report.
 
-    calibration: rows and length. questions: of each task.
+    calibration: rows and length of shipped text, which the cosine chooses by. repair: of the model's own
+    text, which repairs are fitted on. questions: of each task.
     """
 
     texts: int = 10
-    tokens: int = 16
-    prompts: int = 12
-    horizon: int = 20
+    tokens: int = 32
+    prompts: int = 16
+    horizon: int = 32
     calibration: tuple[int, int] = (8, 64)
+    repair: tuple[int, int] = (9, 256)
     questions: int = 6
 
 
@@ -158,14 +161,14 @@ def listed(spec: str, kind: str) -> set[int]:
 def restricted(search: Search, kinds: Sequence[str]) -> Search:
     """The same search among parts of some kinds."""
     index = [place for place, part in enumerate(search.candidates) if part.kind in kinds]
-    parts: tuple[Part, ...] = tuple(search.candidates[place] for place in index)
+    parts: tuple[Candidate, ...] = tuple(search.candidates[place] for place in index)
     return replace(search, candidates=parts, gram=search.gram[index][:, index])
 
 
 def _report(lm: LanguageModel, sizes: Sizes, seed: int) -> _Report:
     dense = dense_pass(lm, sample(lm, default_prompts(sizes.prompts), sizes.horizon, seed=seed + 1))
     tasks = tuple(one for name in TASKS if (one := _asked(lm, name, sizes.questions)) is not None)
-    return _Report(dense, tasks, calibration_tokens(lm.tokenizer, *sizes.calibration, seed))
+    return _Report(dense, tasks, own_tokens(lm, *sizes.repair, seed))
 
 
 def _asked(lm: LanguageModel, name: str, questions: int) -> Route | None:

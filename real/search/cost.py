@@ -25,13 +25,10 @@ class Cost:
     """Of one spec.
 
     write, read: tokens per second, one by one with a cache after ``context`` tokens, and ``context`` tokens
-    at
-    once. write_ratio, read_ratio: over the dense model's, timed just before and just after. parameters:
-    numbers
-    that are still computed with, those of a repair included. saved_bytes: size of the weights once saved;
-    only
-    removed blocks make it smaller. cache: bytes of keys and values per token. cache_unused: of these, what
-    dropped attention fills and nobody reads: an engine that leaves it out saves it.
+    at once. write_ratio, read_ratio: over the dense model's, timed just before and just after. parameters:
+    numbers that are still computed with, those of a repair included. saved_bytes: size of the weights once
+    saved; only removed blocks make it smaller. cache: bytes of keys and values per token. cache_unused: of
+    these, what dropped attention fills and nobody reads: an engine that leaves it out saves it.
     """
 
     spec: str
@@ -91,8 +88,7 @@ def costs(
 
 
 def cache_bytes(lm: LanguageModel, prompt: Tensor) -> dict[int, int]:
-    """Bytes of keys and values per token of each layer, after ``prompt`` ``(1, T)``; empty without a "
-    "cache."""
+    """Bytes of keys and values per token of each layer, after ``prompt`` ``(1, T)``; {} without a cache."""
     with torch.no_grad():
         cache: Any = getattr(lm.model(input_ids=prompt, use_cache=True), "past_key_values", None)
     found: dict[int, int] = {}

@@ -2,14 +2,14 @@
 
 Speculative decoding leaves the output law unchanged; greedy text is identical. How many drafted tokens are
 accepted is known beforehand: of greedy text exactly, because the draft repeats it up to the first token at
-which its argmax differs (G10); of sampled text on average, because a token is accepted with probability 1 -
-TV
-(G6, J4).
+which its argmax differs (G10); of sampled text on average, because a token x of the text, had it been
+drafted, was accepted with probability min(1, q(x)/p(x)), which is 1 - TV in the mean (G6, J4).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -28,13 +28,12 @@ from real.text.sample import Samples, sample
 
 @dataclass(frozen=True)
 class Drafted:
-    """Greedy decoding with a draft of ``length`` tokens at a time.
+    """Decoding with a draft of ``length`` tokens at a time.
 
-    forecast, measured: tokens of text per pass of the dense model. sampled: forecast of the same for text
-    drawn
-    at temperature 1. identical: whether every text is the dense model's own. time_ratio: time with the draft
-    over time without, measured; time_forecast: what the forecast, and the time of one token in either model,
-    say of it.
+    forecast, measured: greedy tokens of text per pass of the dense model. sampled, sampled_measured: the same
+    of text drawn at temperature 1, one text per prompt. identical: whether every greedy text is the dense
+    model's own. time_ratio: time of greedy text with the draft over time without, measured; time_forecast:
+    what the forecast, and the time of one token in either model, say of it.
     """
 
     spec: str
@@ -42,6 +41,7 @@ class Drafted:
     forecast: float
     measured: float
     sampled: float
+    sampled_measured: float
     identical: bool
     time_ratio: float
     time_forecast: float
@@ -61,17 +61,20 @@ def drafted(
     scores = score_variant(lm, dense_pass(lm, greedy), draft)
     drawn = score_variant(lm, dense_pass(lm, sample(lm, prompts, tokens)), draft)
     runs = [greedy_run(agree, length) for agree in _agreements(scores)]
-    plain, texts = _written(lm, greedy, tokens, None, length)
-    helped, again = _written(lm, greedy, tokens, draft, length)
+    plain, texts = _written(lm, greedy, tokens)
+    helped, again = _written(lm, greedy, tokens, (draft, length))
     written = sum(map(len, texts))
-    one_draft, _ = _written(draft, greedy, tokens, None, length)
+    one_draft, _ = _written(draft, greedy, tokens)
+    chance, random_texts = _written(lm, greedy, tokens, (draft, length), sampled=True)
+    expected = expected_passes(drawn.log_ratio.clamp(max=0).exp(), drawn.live, length)
     passes = sum(runs)
     return Drafted(
         spec=spec,
         length=length,
         forecast=written / passes,
         measured=sum(map(len, again)) / helped.passes,
-        sampled=expected_tokens(1 - drawn.tv, drawn.live, length),
+        sampled=float(drawn.live.sum() / expected.sum()),
+        sampled_measured=sum(map(len, random_texts)) / chance.passes,
         identical=texts == again,
         time_ratio=helped.seconds / plain.seconds,
         time_forecast=(passes / written) * (1 + length * one_draft.seconds / plain.seconds),
@@ -89,18 +92,20 @@ def greedy_run(agree: Sequence[bool], length: int) -> int:
     return passes
 
 
-def expected_tokens(acceptance: Tensor, live: Tensor, length: int) -> float:
-    """Mean over places in texts ``(N, n)`` of 1 + sum over j of the probability that j tokens are "
-    "accepted."""
-    total, accepted = torch.ones_like(acceptance), torch.ones_like(acceptance)
-    for step in range(length):
-        shifted = torch.zeros_like(acceptance)
-        shifted[:, : acceptance.shape[1] - step] = (acceptance * live)[:, step:]
-        accepted = accepted * shifted
-        total = total + accepted
-    inner = live.clone()
-    inner[:, max(1, live.shape[1] - length) :] = False  # where a whole draft still fits
-    return float(total[inner].mean())
+def expected_passes(accepted: Tensor, live: Tensor, length: int) -> Tensor:
+    """:func:`greedy_run` on average, ``(N,)``: tokens of texts ``(N, n)``, accepted with these probabilities,
+    independently; live: where the texts have tokens."""
+    lengths, steps = live.sum(1), live.shape[1]
+    begins = torch.zeros(len(live), steps + 1, dtype=torch.float64)
+    begins[:, 0] = 1
+    for start in range(steps):
+        running = begins[:, start] = begins[:, start] * live[:, start]
+        for place in range(start, min(start + length + 1, steps)):
+            over = (lengths - 1 == place) | (place == start + length)
+            ended = running * torch.where(over, 1.0, 1 - accepted[:, place])
+            begins[:, place + 1] += ended
+            running = running - ended
+    return begins[:, :steps].sum(1)
 
 
 @dataclass
@@ -114,31 +119,36 @@ def _agreements(scores: StepScores) -> list[list[bool]]:
 
 
 def _written(
-    lm: LanguageModel, greedy: Samples, tokens: int, draft: LanguageModel | None, length: int
+    lm: LanguageModel,
+    prompts: Samples,
+    tokens: int,
+    draft: tuple[LanguageModel, int] | None = None,
+    sampled: bool = False,
 ) -> tuple[_Passes, list[list[int]]]:
-    """Greedy text after every prompt, with or without a draft; passes of ``lm`` and seconds."""
+    """Text after every prompt, with or without a draft of so many tokens; passes of ``lm`` and seconds."""
     found, texts = _Passes(), []
     model: Any = lm.model
+    options: dict[str, Any] = {"max_new_tokens": tokens, "do_sample": sampled, "pad_token_id": 0}
+    if sampled:
+        options |= {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
 
     def count(*_: object) -> None:
         found.passes += 1
 
-    for row in range(len(greedy)):
-        prompt = greedy.tokens[row, : greedy.prompt_lengths[row]].unsqueeze(0).to(lm.device)
-        options: dict[str, Any] = {"max_new_tokens": tokens, "do_sample": False, "pad_token_id": 0}
-        with neutral_settings(model), hooks([lm.model.register_forward_pre_hook(count)]), torch.no_grad():
+    for row in range(len(prompts)):
+        prompt = prompts.tokens[row, : prompts.prompt_lengths[row]].unsqueeze(0).to(lm.device)
+        with ExitStack() as stack:
+            stack.enter_context(neutral_settings(model))
+            stack.enter_context(hooks([lm.model.register_forward_pre_hook(count)]))
+            stack.enter_context(torch.random.fork_rng())
+            torch.manual_seed(row)
+            if draft is not None:
+                helper = draft[0].model
+                stack.enter_context(neutral_settings(helper))
+                _constant(helper, draft[1])
+                options["assistant_model"] = helper
             start = perf_counter()
-            if draft is None:
-                text = model.generate(prompt, attention_mask=torch.ones_like(prompt), **options)
-            else:
-                with neutral_settings(draft.model):
-                    _constant(draft.model, length)
-                    text = model.generate(
-                        prompt,
-                        attention_mask=torch.ones_like(prompt),
-                        assistant_model=draft.model,
-                        **options,
-                    )
+            text = model.generate(prompt, attention_mask=torch.ones_like(prompt), **options)
             found.seconds += perf_counter() - start
         texts.append(text[0, prompt.shape[1] :].tolist())
     return found, texts

@@ -1,7 +1,7 @@
-"""How far a set of dropped parts moves the model, on texts that the dense model wrote itself.
+"""How far a set of changes moves the model, on texts that the dense model wrote itself.
 
-One teacher-forced pass of the layers from the lowest dropped part on, and one head product per token. The
-arithmetic is float32: it decides between sets of parts; what is reported is forecast on other texts.
+One teacher-forced pass of the layers from the lowest change on, and one head product per token. The
+arithmetic is float32: it decides between sets; what is reported is forecast on other texts.
 """
 
 from __future__ import annotations
@@ -12,31 +12,37 @@ import torch
 from torch import Tensor
 
 from real.models.load import LanguageModel
+from real.pruning.calibration import Calibration
 from real.scores.forecast import read_source
 from real.scores.routes import Route, route
 from real.search.budget import Budget
-from real.structure.drop import dropped
-from real.structure.part import Part
+from real.search.candidates import Candidate, changing
 from real.structure.resume import Resume
 from real.text.passes import head_logits
 from real.text.sample import Samples, sample
-from real.text.texts import passages
+from real.text.texts import openings
 from theory import tv_terms
 
 _HEAD_ROWS = 64  # positions of one head product
-_OPENING = 24  # words
+_GRAM_ROWS = 8 * _HEAD_ROWS  # the same of all candidates together
 
 
 def default_texts() -> list[str]:
     """Openings of shipped calibration passages: no forecast and no task reads them."""
-    return [" ".join(text.split()[:_OPENING]) for text in passages("calibration")]
+    return openings("calibration")
 
 
 class Texts:
-    """Dense texts, and what sets of dropped parts make of them.."""
+    """Dense texts, and what sets of candidates make of them."""
 
     def __init__(
-        self, lm: LanguageModel, prompts: Sequence[str], tokens: int, budget: Budget, seed: int = 0
+        self,
+        lm: LanguageModel,
+        prompts: Sequence[str],
+        tokens: int,
+        budget: Budget,
+        seed: int = 0,
+        calibration: Calibration = None,
     ) -> None:
         self.lm, self.budget = lm, budget
         self.samples: Samples = sample(lm, prompts, tokens, seed=seed)
@@ -45,24 +51,25 @@ class Texts:
         self.row, self.step = self.live.nonzero(as_tuple=True)
         self._place = self.samples.prompt_lengths[self.row] - 1 + self.step
         self.drawn = self.samples.tokens[self.row, self._place + 1]
-        self.resume = Resume(lm.anatomy, self.samples.tokens)
+        self._changed = changing(lm, calibration, seed)
+        self.resume = Resume(lm.anatomy, self.samples.tokens, self._changed)
         self.dense = self.states(())
         self._log_p: dict[int, Tensor] = {}
         self._route: Route | None = None
         if budget.task is not None:
             self._route = route(lm, read_source(budget.task), seed=seed)
 
-    def states(self, parts: Collection[Part]) -> Tensor:
-        """Head inputs ``(M, d)`` at every generated token, without ``parts``."""
-        return self.resume.head_inputs(parts)[self.row, self._place]
+    def states(self, chosen: Collection[Candidate]) -> Tensor:
+        """Head inputs ``(M, d)`` at every generated token of the model changed by ``chosen``."""
+        return self.resume.head_inputs(chosen)[self.row, self._place]
 
-    def measure(self, parts: Collection[Part]) -> float:
-        """The drift of the model without ``parts``, in the budget's own measure."""
-        if not parts:
+    def measure(self, chosen: Collection[Candidate]) -> float:
+        """The drift of the model changed by ``chosen``, in the budget's own measure."""
+        if not chosen:
             return 0.0
         if self._route is not None:
-            return self._score_lost(self._route, parts)
-        return self.of_states(self.states(parts))
+            return self._score_lost(self._route, chosen)
+        return self.of_states(self.states(chosen))
 
     @property
     def reads_states(self) -> bool:
@@ -70,7 +77,7 @@ class Texts:
         return self._route is None
 
     def of_states(self, states: Tensor) -> float:
-        """KL or TV of a set of parts, from its head inputs ``(M, d)``."""
+        """KL or TV of a set, from its head inputs ``(M, d)``."""
         kl, ratio = torch.zeros(2, *self.live.shape, dtype=torch.float64)
         for start in range(0, len(states), _HEAD_ROWS):
             few = slice(start, start + _HEAD_ROWS)
@@ -86,33 +93,33 @@ class Texts:
         return float((kl.sum(1) / self.live.sum(1)).mean())
 
     def _dense_log(self, start: int, few: slice) -> Tensor:
-        """Dense log-probabilities of a few tokens, kept: every set of parts is compared with them."""
+        """Dense log-probabilities of a few tokens, kept: every set is compared with them."""
         if start not in self._log_p:
             self._log_p[start] = head_logits(self.lm, self.dense[few]).float().log_softmax(-1)
         return self._log_p[start]
 
-    def _score_lost(self, task: Route, parts: Collection[Part]) -> float:
-        """1 - score without ``parts`` / dense score, both of sampled answers; negative where it rose."""
-        with dropped(self.lm.anatomy, parts, verify=False):
+    def _score_lost(self, task: Route, chosen: Collection[Candidate]) -> float:
+        """1 - score after ``chosen`` / dense score, both of sampled answers; negative where it rose."""
+        with self._changed(chosen):
             read = task.read(self.lm, 0, len(task.source.questions))
         evidence = task.evidence([read])["sampled"]
         before, after = evidence.before.mean, evidence.after.mean
         return 1 - after / before if before > 0 else 0.0
 
-    def gram(self, parts: Sequence[Part], states: Sequence[Tensor]) -> Tensor:
-        """Mean over tokens of Cov_p of the logit changes that single parts make (D5), ``(k, k)`` in float64.
+    def gram(self, states: Sequence[Tensor]) -> Tensor:
+        """Mean over tokens of Cov_p of the logit changes that single changes make (D5), ``(k, k)``, float64.
 
-        states: head inputs without each part by itself.
+        states: head inputs after each change by itself.
         """
-        total = torch.zeros(len(parts), len(parts), dtype=torch.float64)
-        few_rows = max(1, _HEAD_ROWS // 8)
+        total = torch.zeros(len(states), len(states), dtype=torch.float64)
+        few_rows = max(1, _GRAM_ROWS // len(states))
         for start in range(0, len(self.dense), few_rows):
             few = slice(start, start + few_rows)
             dense = head_logits(self.lm, self.dense[few]).float()
             p = dense.softmax(-1)
             stacked = torch.stack([one[few] for one in states])
             change = (
-                head_logits(self.lm, stacked.flatten(0, 1)).float().reshape(len(parts), *dense.shape) - dense
+                head_logits(self.lm, stacked.flatten(0, 1)).float().reshape(len(states), *dense.shape) - dense
             )
             change = change - (p * change).sum(-1, keepdim=True)
             rooted = (change * p.sqrt()).flatten(1)

@@ -1,8 +1,8 @@
 """Search: a start from the Gram matrix of single effects (D5), then measured additions and exchanges.
 
-Single parts are run once each; their Gram matrix predicts the cost of every set, to second order and as far
-as effects add. What looks best by it is measured; only measurements decide. Everything measured is a
-candidate for the front of drift against what is saved.
+Single changes (a part dropped, a layer made lighter) are run once each; their Gram matrix predicts the cost
+of every set, to second order and as far as effects add. What looks best by it is measured; only measurements
+decide. Everything measured is a candidate for the front of drift against what is saved.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from torch import Tensor
 
 from real.models.load import LanguageModel
 from real.search.budget import Budget
+from real.search.candidates import Candidate, as_spec, candidates, clash, place
 from real.search.journal import Journal
 from real.search.measuring import Texts
-from real.search.saving import parameters, seconds
-from real.structure.anatomy import KINDS, Anatomy
+from real.search.saving import nonzero, packed, seconds
 from real.structure.part import Part
 from theory.fingerprint import fingerprint
-from theory.names import lookup
 from theory.terminal.console import track
 
 BEAM = 6  # candidates that are measured where one is taken
@@ -32,10 +31,10 @@ EXCHANGES = 8  # rounds of exchanges at most
 
 @dataclass(frozen=True)
 class Point:
-    """A set of dropped parts: spec, what it saves (share of the whole), drift on the texts of the search."""
+    """A set of changes: spec, what it saves (share of the whole), drift on the texts of the search."""
 
     spec: str
-    parts: tuple[Part, ...]
+    parts: tuple[Candidate, ...]
     saved: float
     drift: float
 
@@ -46,22 +45,22 @@ class Search:
 
     texts: Texts
     journal: Journal
-    candidates: tuple[Part, ...]
-    savings: dict[Part, float]
+    candidates: tuple[Candidate, ...]
+    savings: dict[Candidate, float]
     gram: Tensor
-    points: dict[frozenset[Part], Point] = field(default_factory=dict)
+    points: dict[frozenset[Candidate], Point] = field(default_factory=dict)
 
-    def measured(self, parts: Collection[Part]) -> Point:
+    def measured(self, parts: Collection[Candidate]) -> Point:
         """The point of a set of parts."""
         chosen = frozenset(parts)
         if chosen not in self.points:
             spec = as_spec(chosen)
             drift = float(self.journal.recall(spec, lambda: self.texts.measure(chosen)))
             saved = sum(self.savings[part] for part in chosen)
-            self.points[chosen] = Point(spec, tuple(sorted(chosen)), saved, drift)
+            self.points[chosen] = Point(spec, tuple(sorted(chosen, key=place)), saved, drift)
         return self.points[chosen]
 
-    def predicted(self, parts: Collection[Part]) -> float:
+    def predicted(self, parts: Collection[Candidate]) -> float:
         """KL of a set by the Gram matrix."""
         index = [self.candidates.index(part) for part in parts]
         return float(self.gram[index][:, index].sum()) / 2
@@ -85,53 +84,45 @@ def start(
 ) -> Search:
     """Run every candidate by itself, once, and compute the Gram matrix; or read both from the journal."""
     journal = Journal(folder and folder / "journal.jsonl", [facts, lm.content, fingerprint(__name__)])
-    candidates = tuple(_candidates(lm.anatomy, kinds))
+    among = tuple(candidates(lm.anatomy, kinds))
     texts.resume.rebase(())
 
     def measure() -> list[list[float]]:
-        states = [texts.states([part]) for part in track(candidates, "single parts")]
+        states = [texts.states([part]) for part in track(among, "single changes")]
         if texts.reads_states:
-            for part, one in zip(candidates, states, strict=True):
+            for part, one in zip(among, states, strict=True):
                 journal.recall(as_spec([part]), partial(texts.of_states, one))
-        return texts.gram(candidates, states).tolist()
+        return texts.gram(states).tolist()
 
     gram = torch.tensor(journal.recall("gram", measure), dtype=torch.float64)
-    found = Search(texts, journal, candidates, _savings(lm, candidates, saving, journal), gram)
+    found = Search(texts, journal, among, _savings(lm, among, saving, journal), gram)
     if texts.reads_states:
-        for part in candidates:
+        for part in among:
             found.measured([part])
     return found
 
 
-def _candidates(anatomy: Anatomy, kinds: Sequence[str]) -> list[Part]:
-    wanted = [lookup("part", kind, {one: one for one in (*KINDS, "block")}) for kind in kinds]
-    blocks = [Part(layer.index, "block") for layer in anatomy.need_layers()] if "block" in wanted else []
-    within = [kind for kind in KINDS if kind in wanted]
-    return sorted([*(s.part for s in anatomy.sublayers(within) if within), *blocks])
-
-
-def _savings(lm: LanguageModel, parts: Sequence[Part], saving: str, journal: Journal) -> dict[Part, float]:
-    """Share of all parameters, or of the time of a token, that goes with each part."""
+def _savings(
+    lm: LanguageModel, among: Sequence[Candidate], saving: str, journal: Journal
+) -> dict[Candidate, float]:
+    """Share of all parameters, of their bytes, or of the time of a token, that goes with each candidate."""
     if saving == "time":
+        parts = [one for one in among if isinstance(one, Part)]
         measured = journal.recall("seconds", lambda: list(seconds(lm, parts).values()))
         whole = sum(s for s, part in zip(measured, parts, strict=True) if part.kind != "block") or sum(
             measured
         )
         return {part: value / whole for part, value in zip(parts, measured, strict=True)}
     total = sum(p.numel() for p in lm.model.parameters())
-    return {part: parameters(lm.anatomy, part) / total for part in parts}
+    if saving == "bytes":
+        own = lm.model.dtype.itemsize
+        return {one: packed(lm.anatomy, one, own) / (own * total) for one in among}
+    return {one: nonzero(lm.anatomy, one) / total for one in among}
 
 
-def as_spec(parts: Collection[Part]) -> str:
-    """``attn:[3,7]+mlp:[2]``, ``dense`` for nothing."""
-    listed = {kind: sorted(p.layer for p in parts if p.kind == kind) for kind in ("attn", "mlp", "block")}
-    named = [f"{kind}:[{','.join(map(str, layers))}]" for kind, layers in listed.items() if layers]
-    return "+".join(named) or "dense"
-
-
-def choose_by_gram(search: Search, count: int) -> frozenset[Part]:
+def choose_by_gram(search: Search, count: int) -> frozenset[Candidate]:
     """``count`` parts of the least predicted cost: one by one, then exchanged while that helps."""
-    chosen: frozenset[Part] = frozenset()
+    chosen: frozenset[Candidate] = frozenset()
     while len(chosen) < count:
         chosen = min((chosen | {part} for part in _free(search, chosen)), key=search.predicted)
     while True:
@@ -165,17 +156,28 @@ def within(search: Search, budget: Budget) -> Point:
 
 
 def _grown(search: Search, point: Point, limit: float) -> Point | None:
-    """One part more, that costs least for what it saves, if the budget allows any that were looked at."""
+    """One change more, that costs least for what it saves, if the budget allows any that were looked at."""
     chosen = frozenset(point.parts)
     search.texts.resume.rebase(chosen)
 
-    def price(part: Part) -> float:
-        return (search.predicted(chosen | {part}) - search.predicted(chosen)) / search.savings[part]
+    def price(more: frozenset[Candidate]) -> float:
+        return (search.predicted(more) - search.predicted(chosen)) / (_saved(search, more) - point.saved)
 
-    looked = sorted(_free(search, chosen), key=price)[:BEAM]
-    found = [search.measured(chosen | {part}) for part in track(looked, f"{len(chosen) + 1} parts")]
+    looked = sorted(_additions(search, chosen), key=price)[:BEAM]
+    found = [search.measured(more) for more in track(looked, f"{len(chosen) + 1} changes")]
     kept = [one for one in found if one.drift <= limit]
     return min(kept, key=lambda one: (one.drift - point.drift) / (one.saved - point.saved), default=None)
+
+
+def _additions(search: Search, chosen: frozenset[Candidate]) -> list[frozenset[Candidate]]:
+    """``chosen`` and one more, in the place of what that does not go with, if more is saved then."""
+    found = [
+        frozenset(one for one in chosen if not clash(one, new)) | {new}
+        for new in search.candidates
+        if new not in chosen
+    ]
+    saved = _saved(search, chosen)
+    return [more for more in found if _saved(search, more) > saved + 1e-12]
 
 
 def _exchanged(search: Search, point: Point, rounds: int = EXCHANGES) -> Point:
@@ -193,27 +195,19 @@ def _exchanged(search: Search, point: Point, rounds: int = EXCHANGES) -> Point:
     return point
 
 
-def _saved(search: Search, parts: Collection[Part]) -> float:
+def _saved(search: Search, parts: Collection[Candidate]) -> float:
     return sum(search.savings[part] for part in parts)
 
 
-def _free(search: Search, chosen: Collection[Part]) -> list[Part]:
-    """Candidates beside ``chosen``; a block and a part of it do not go together."""
-    whole = {part.layer for part in chosen if part.kind == "block"}
-    touched = {part.layer for part in chosen}
-    return [
-        part
-        for part in search.candidates
-        if part not in chosen
-        and part.layer not in whole
-        and not (part.kind == "block" and part.layer in touched)
-    ]
+def _free(search: Search, chosen: Collection[Candidate]) -> list[Candidate]:
+    """Candidates beside ``chosen`` that go with all of it."""
+    return [new for new in search.candidates if not any(clash(new, one) for one in chosen)]
 
 
-def _swaps(search: Search, chosen: frozenset[Part]) -> list[frozenset[Part]]:
+def _swaps(search: Search, chosen: frozenset[Candidate]) -> list[frozenset[Candidate]]:
     return [
         chosen - {out} | {part}
-        for out in sorted(chosen)
+        for out in sorted(chosen, key=place)
         for part in _free(search, chosen - {out})
         if part != out
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,6 @@ from real.structure.probe import (
     replace_first_tensor,
     rows,
 )
-from real.structure.stream import trunk_up_to
 
 ROUNDING = 64  # units of rounding of the largest value
 _STRAIGHT = 1e-3  # relative error of what a vector, added to a writer's output, adds to the stream
@@ -53,9 +52,14 @@ class Place:
     def __str__(self) -> str:
         return " ".join(map(str, self.parts))
 
+    @property
+    def first(self) -> int:
+        """The lowest layer that takes part: of the carrier."""
+        return self.parts[0].layer - self.adds
+
     @torch.no_grad()
-    def watch(self, anatomy: Anatomy, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """What a substitute may read and what it should give, for every token of ``(B, T)``, as rows."""
+    def watch(self, anatomy: Anatomy, run: Callable[[], object]) -> tuple[Tensor, Tensor]:
+        """What a substitute may read and what it should give, for every token that ``run`` runs, as rows."""
         first, last = (anatomy.layers[part.layer].module for part in (self.parts[0], self.parts[-1]))
         seen: dict[str, Tensor] = {}
 
@@ -83,7 +87,7 @@ class Place:
                 self.target.register_forward_hook(giving("y")),
             ]
         with hooks(handles):
-            trunk_up_to(anatomy, anatomy.layers[self.parts[-1].layer], tokens)
+            run()
         target = (seen["y"] - seen["enter"]) / self.share if self.adds else seen["y"]
         return seen["x"], target
 

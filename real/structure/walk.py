@@ -87,13 +87,13 @@ class Walk:
     def __init__(self, anatomy: Anatomy, tokens: Tensor) -> None:
         self.anatomy = anatomy
         device = anatomy.model.get_input_embeddings().weight.device  # type: ignore[operator]
-        self._batches = [batch.to(device) for batch in torch.split(tokens, _batch_rows(*tokens.shape))]
+        self.batches = [batch.to(device) for batch in torch.split(tokens, _batch_rows(*tokens.shape))]
         self._calls: dict[nn.Module, tuple[tuple[Any, ...], dict[str, Any]]] = {}
-        self.alone = self._stands_alone(self._batches[0][:1, :CHECK_TOKENS])
+        self.alone = self._stands_alone(self.batches[0][:1, :CHECK_TOKENS])
         self._activations: list[Tensor] = []
         if self.alone:
-            self._capture_calls(self._batches[0])
-            self._activations = [self._embed(batch) for batch in self._batches]
+            self._capture_calls(self.batches[0])
+            self._activations = [self._embed(batch) for batch in self.batches]
 
     @torch.no_grad()
     def _stands_alone(self, tokens: Tensor) -> bool:
@@ -131,7 +131,7 @@ class Walk:
         """Run the current activations through ``layer`` and gather statistics of its matrices' inputs."""
         statistics = InputStatistics(make)
         with watch_products(matrices, statistics.see):
-            for index, batch in enumerate(self._batches):
+            for index, batch in enumerate(self.batches):
                 if self.alone:
                     self.run(layer, self._activations[index])
                 else:

@@ -7,7 +7,7 @@ the gates of norms, convolutions and what takes part in no product are left as t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -32,8 +32,8 @@ class Weights:
 
 
 @torch.no_grad()
-def weights(anatomy: Anatomy) -> Weights:
-    """Sort the weights inside the layers; what several layers share belongs to the first."""
+def weights(anatomy: Anatomy, only: Collection[int] | None = None) -> Weights:
+    """Sort the weights inside the layers, or ``only`` those; what several share belongs to the first."""
     layers = anatomy.need_layers()
     stacked = _observe(anatomy)
     known: set[int] = set()
@@ -46,6 +46,8 @@ def weights(anatomy: Anatomy) -> Weights:
             if id(parameter) in known:
                 continue
             known.add(id(parameter))
+            if only is not None and layer.index not in only:
+                continue
             mine = _matrices(f"{layer.name}.{path}.{name}", module, parameter, stacked.get(id(parameter)))
             if not mine or _is_gate(path, module, mine[0].view.shape[0], counts):
                 left[f"{layer.name}.{path}.{name}"] = parameter.numel()

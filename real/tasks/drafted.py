@@ -1,6 +1,6 @@
 """The harness' ways of asking a model: equal answers for less work.
 
-What it writes is verified against another model's texts; what is only read is read once where contexts share it.
+What it writes is verified against another model's texts; what contexts share is read once.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ class DraftedLM(HFLM):  # type: ignore[misc]
             )
             return alone
         order = sorted(range(len(requests)), key=lambda place: requests[place][1])  # equal contexts together
-        places = {
-            context: place for place, context in enumerate({tuple(request[1]): 0 for request in requests})
-        }
+        contexts = dict.fromkeys(tuple(context) for _, context, _ in requests)
+        places = {context: place for place, context in enumerate(contexts)}
         rows = [(places[tuple(requests[place][1])], list(requests[place][1])) for place in order]
         texts = pack(self._lm, rows, [list(requests[place][2]) for place in order], 1.0, seed=0)
         log_prob, greedy = read_tokens(self._lm, texts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
+from functools import cache
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
@@ -32,7 +33,8 @@ from real.tasks.harness_model import harness_model
 from real.tasks.harness_rows import item_rows, require_countable
 from real.tasks.items import TASKS, task
 from real.tasks.kept_answers import KeptAnswers
-from real.tasks.public import PUBLIC, public_task
+from real.tasks.public import public_task
+from real.tasks.public_sets import PUBLIC
 from real.tasks.retrieval import RETRIEVAL, retrieval_rows
 from real.tasks.sandbox import require_sandbox
 from real.tasks.summary import DENSE
@@ -57,8 +59,8 @@ def evaluate(
 ) -> Iterator[pd.DataFrame]:
     """Yield one table of items for the dense model and one for every spec.
 
-    Columns: model, spec, task, item, prediction, correct (score of the item in [0, 1]), and for multiple
-    choice probabilities (softmax of what the options are compared by). ``tasks`` are names
+    Columns: model, spec, task, item, metric, prediction, correct (score of the item in [0, 1]), and for
+    multiple choice probabilities (softmax of what the options are compared by). ``tasks`` are names
     in ``TASKS``, "retrieval" (nDCG@10) or names of the harness, whose items come without a hub for those in
     :data:`real.tasks.public.PUBLIC`. With ``choice_only`` the dense model also
     answers every shipped multiple-choice task without seeing the question. Answers are kept in ``folder``
@@ -101,7 +103,7 @@ def require_allowed(tasks: Sequence[str], allow_code: bool) -> None:
     SandboxUnavailableError
         Programs are to be executed and there is no isolation for them here.
     """
-    names = [name for name in tasks if name in TASKS and task(name).kind == "code"]
+    names = [name for name in tasks if _executes(name)]
     if names and not allow_code:
         raise ValueError(
             f"task {names[0]!r} executes programs that the model writes, in a sandbox: ask for it by "
@@ -109,6 +111,10 @@ def require_allowed(tasks: Sequence[str], allow_code: bool) -> None:
         )
     if names:
         require_sandbox()
+
+
+def _executes(name: str) -> bool:
+    return PUBLIC[name].executes if name in PUBLIC else name in TASKS and task(name).kind == "code"
 
 
 def distinct(specs: Sequence[str]) -> list[str]:
@@ -121,11 +127,26 @@ def distinct(specs: Sequence[str]) -> list[str]:
 
 def task_manager(tasks: Sequence[str]) -> TaskManager:
     """The harness' index of its own tasks; reading it takes a while, so only if one of them is asked for."""
-    others = [name for name in tasks if name not in TASKS and name != RETRIEVAL]
-    manager = TaskManager(include_defaults=bool(others))
+    ours = {*TASKS, RETRIEVAL, *(name for name, one in PUBLIC.items() if one.own is not None)}
+    others = [name for name in tasks if name not in ours]
+    manager = _index(bool(others))
     for name in others:
-        lookup("task", name, dict.fromkeys([*TASKS, RETRIEVAL, *manager.all_tasks]))
+        lookup("task", name, dict.fromkeys([*ours, *manager.all_tasks]))
     return manager
+
+
+@cache
+def _index(defaults: bool) -> TaskManager:
+    return TaskManager(include_defaults=defaults)
+
+
+def count_questions(lm: LanguageModel, tasks: Sequence[str], limit: int | None = None) -> int:
+    """Number of questions that :func:`evaluate` asks one model."""
+    names = [name for name in dict.fromkeys(tasks) if name != RETRIEVAL]
+    with redirect_stderr(StringIO()):
+        loaded = load_tasks(task_manager(names), names, lm)["tasks"]
+    counts = [len(list(one.eval_docs)) for one in loaded.values()]
+    return sum(count if limit is None else min(count, limit) for count in counts)
 
 
 def answer(

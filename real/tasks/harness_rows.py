@@ -37,25 +37,27 @@ def require_countable(tasks: Mapping[str, Any]) -> None:
 
 
 def item_rows(name: str, one: Any, samples: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Rows of one task: task, item, correct, prediction, probabilities.
+    """Rows of one task: task, item, metric, correct (by that metric), prediction, probabilities.
 
     A task that reads answers in several ways (filters) gives one row per item and way; the ways are told
     apart in ``task`` as ``name:way``.
     """
     ways = {sample["filter"] for sample in samples}
     for sample in samples:
+        metric = _metric(name, sample)
         yield {
             "task": name if len(ways) == 1 else f"{name}:{sample['filter']}",
             "item": sample["doc_id"],
-            "correct": _score(name, sample),
+            "metric": metric,
+            "correct": float(sample[metric]),
             **_answer(one, sample),
         }
 
 
-def _score(name: str, sample: dict[str, Any]) -> float:
+def _metric(name: str, sample: dict[str, Any]) -> str:
     for metric in METRICS:
         if isinstance(sample.get(metric), bool | int | float | np.number):
-            return float(sample[metric])
+            return metric
     raise ValueError(f"task {name!r} of the harness gave no score for item {sample['doc_id']}")
 
 

@@ -51,7 +51,7 @@ def first_certain(dense: RetrievalProbe, other: RetrievalProbe) -> Tensor:
 
 
 def retrieval_rows(lm: LanguageModel, limit: int | None = None) -> list[dict[str, Any]]:
-    """One row per query: task, item, prediction (the first document), correct (nDCG@10), recall_at_1.
+    """One row per query: task, item, metric, prediction (the first document), correct (nDCG@10), recall_at_1.
 
     ``lm`` is an encoder or a causal language model; see :mod:`real.tasks.embed` for the pooling rule.
     """
@@ -71,6 +71,7 @@ def retrieval_rows(lm: LanguageModel, limit: int | None = None) -> list[dict[str
         {
             "task": RETRIEVAL,
             "item": query,
+            "metric": "ndcg@10",
             "prediction": str(int(row.argmax())),
             "correct": measured[str(query), str(GAIN)],
             "recall_at_1": measured[str(query), str(FOUND)],

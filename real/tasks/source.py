@@ -32,12 +32,27 @@ Scorer = Callable[[str, Asked], float]
 
 
 @dataclass(frozen=True)
+class Graded:
+    """Texts that are written and scored already: by which tokenizer, at which temperature and seed.
+
+    rounding: largest error of a log-probability in nats.
+    """
+
+    tokenizer_sha256: str | None
+    temperature: float
+    seed: int = 0
+    rounding: float = 0.0
+
+
+@dataclass(frozen=True)
 class TaskSource:
     """A task. stops: strings that end an answer. lead: what stands between prompt and answer.
 
     horizon: most tokens of an answer. chat: the prompt is one turn of the chat template, where there is one.
     per_character: options are compared by their log-probability per character. endings: right is what begins
-    with the tokens of ``answers[0]``, whatever follows. scorer: the task's own. remarks: what was skipped.
+    with the tokens of ``answers[0]``, whatever follows. after: what an answer follows in a text (``The answer
+    is``), which begins with a chain of thought. scorer: the task's own. graded: every question's ``item`` is
+    its texts, which are judged already. remarks: what was skipped.
     """
 
     name: str
@@ -48,7 +63,9 @@ class TaskSource:
     chat: bool = False
     per_character: bool = False
     endings: bool = False
+    after: str = ""
     scorer: Scorer | None = None
+    graded: Graded | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -58,6 +75,8 @@ class TaskSource:
 
     def prompts(self, lm: LanguageModel) -> list[tuple[int, ...]]:
         """Token ids of every prompt."""
+        if self.graded:
+            return [tuple(one.item[0].prompt_ids) for one in self.questions]
         encode = encode_prompt if self.chat else encode_text
         return [tuple(encode(lm, one.prompt)) for one in self.questions]
 

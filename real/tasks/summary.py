@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from real.tasks.harness import CHOICE_ONLY
 from real.tasks.items import TASKS, task
-from real.tasks.public import PUBLIC
+from real.tasks.public_sets import PUBLIC
 
 DENSE = "dense"
 _RESAMPLES = 2000

@@ -10,10 +10,10 @@ from typing import Any
 
 import regex
 
-from real.tasks.source import Asked, TaskSource
+from real.tasks.source import Asked, Scorer, TaskSource
 from theory.names import lookup
 
-_SETTINGS = {"stop", "max_tokens", "lead", "chat", "scorer", "per_character"}
+_SETTINGS = {"after", "stop", "max_tokens", "lead", "chat", "scorer", "per_character"}
 _QUESTION = {"prompt", "answer", "answers", "options", "scorer"}
 _SHOWN = 3
 
@@ -49,14 +49,44 @@ SCORERS = {"exact": None, "label": label_pattern, "number": number_pattern, "reg
 """Ways to say which answers are right, by name: the pattern that they make of an answer."""
 
 
+def search_scorer(pattern: str) -> Scorer:
+    """Is what the pattern finds first in a text a right answer? Its first group if it has one, stripped.
+
+    Of a question without answers: whether the pattern is found at all.
+
+    Raises
+    ------
+    ValueError
+        ``pattern`` is no regular expression.
+
+    Example
+    -------
+    >>> search_scorer("answer is ([0-9]+)")("So the answer is 42.", Asked("6 * 7?", ("42",)))
+    1.0
+    """
+    try:
+        compiled = regex.compile(pattern)
+    except regex.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+
+    def found(text: str, one: Asked) -> float:
+        match = compiled.search(text)
+        if match is None or not one.answers:
+            return float(match is not None)
+        return float((match[min(1, compiled.groups)] or "").strip() in one.answers)
+
+    return found
+
+
 def read_task(path: Path, limit: int | None = None) -> TaskSource:
     """Read a task: lines ``{"prompt": …, "answer": … or "answers": […]}``, optionally with ``options`` and
     the name of a ``scorer`` (exact, label, number, regex).
 
     A line without a prompt sets what holds for all: ``stop`` (a string or several), ``max_tokens``, ``lead``
     (what stands between prompt and answer), ``chat`` (false: the prompt is plain text to continue),
-    ``scorer``, ``per_character``. Empty lines, a byte-order mark and Windows line ends are read over; a line
-    that asks the same as an earlier one is skipped, and ``remarks`` says so.
+    ``scorer``, ``per_character``, ``after`` (what a text says before its answer, such as "The answer is",
+    where it begins with a chain of thought). Empty lines, a byte-order mark and Windows line ends are read
+    over; a line that asks the same as an earlier one is skipped, and ``remarks`` says so.
 
     Raises
     ------
@@ -152,6 +182,7 @@ def _fields(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
     return {
         "stops": _stops(path, settings.get("stop", "\n")),
         "lead": str(settings.get("lead", " ")),
+        "after": _after(path, settings.get("after", "")),
         "horizon": horizon,
         "chat": bool(settings.get("chat", True)),
         "per_character": bool(settings.get("per_character", False)),
@@ -163,6 +194,12 @@ def _stops(path: Path, given: Any) -> tuple[str, ...]:
     if not isinstance(stops, list) or any(not isinstance(stop, str) or not stop for stop in stops):
         raise ValueError(f"{path.name}: stop must be a text or a list of texts, none empty, got {given!r}")
     return tuple(stops)
+
+
+def _after(path: Path, given: Any) -> str:
+    if not isinstance(given, str) or (given and not given.strip()):
+        raise ValueError(f"{path.name}: after must be a text that is not blank, got {given!r}")
+    return given
 
 
 def _remarks(path: Path, repeated: list[int]) -> tuple[str, ...]:

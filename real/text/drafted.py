@@ -29,6 +29,10 @@ _HEAD_ROWS = 64  # positions of one head product
 _MEETING = 3  # tokens that text and draft must share to be taken for the same text again
 _WORTH = 0.5  # propose the draft again if what is left of it is that share of what must be read again
 
+_CROWD = 16  # rows from which on a few read their drafts before all others do
+_SCOUTS = 4
+_TRUST = 0.25  # share of the scouts' drafts that must be right for others to read theirs
+
 Ended = Callable[[Sequence[int]], bool]
 
 
@@ -154,7 +158,7 @@ def write_from_drafts(
         for prompt, draft, generator in zip(prompts, drafts, racing, strict=True)
     ]
     writer = _writer(lm, rows, new_tokens, temperature, ended)
-    waiting = rows
+    waiting = _scouted(writer, rows)
     while waiting:
         order = sorted(waiting, key=lambda row: len(row.known()))
         waiting = [row for batch in chunked(order, batch_size) for row in _advance(writer, batch)]
@@ -192,11 +196,25 @@ def _writer(
     return _Writer(lm, new_tokens, temperature, ended, shared, memory, lm.checks.shared, stop_tokens(lm))
 
 
-def _advance(writer: _Writer, rows: list[_Row]) -> list[_Row]:
-    """Read what is known of every row, then let the model write; the rows whose turn comes once more.
+def _scouted(writer: _Writer, rows: list[_Row]) -> list[_Row]:
+    """Let a few rows read their drafts; where these are wrong, no other row reads one. The unfinished rows.
 
-    These are rows that met their drafts again and, without a cache, all that are not finished.
+    A draft costs its tokens once more wherever it is wrong, so the worst one costs what the scouts read.
     """
+    proposing = [row for row in rows if row.proposal]
+    if len(proposing) < _CROWD:
+        return rows
+    scouts = proposing[:: len(proposing) // _SCOUTS][:_SCOUTS]
+    offered = sum(len(row.proposal) for row in scouts)
+    _verify(writer, scouts)
+    if sum(len(row.text) - 1 for row in scouts) < _TRUST * offered:
+        for row in rows:
+            row.proposal = []
+    return [row for row in rows if not row.done]
+
+
+def _verify(writer: _Writer, rows: list[_Row]) -> tuple[Any, int]:
+    """Read what is known and proposed of every row, and take what is right; the cache and its length."""
     width = max(len(row.known()) for row in rows)
     hidden, cache = writer.forward(_padded(rows, writer.shared, width), writer.remembered(len(rows)))
     firsts = [row.length - 1 - writer.shared for row in rows]
@@ -206,6 +224,15 @@ def _advance(writer: _Writer, rows: list[_Row]) -> list[_Row]:
     ]
     for row, logits in zip(rows, writer.logits(states), strict=True):
         writer.take(row, logits)
+    return cache, width
+
+
+def _advance(writer: _Writer, rows: list[_Row]) -> list[_Row]:
+    """Read what is known of every row, then let the model write; the rows whose turn comes once more.
+
+    These are rows that met their drafts again and, without a cache, all that are not finished.
+    """
+    cache, width = _verify(writer, rows)
     left = [index for index, row in enumerate(rows) if not row.done]
     rows = [rows[index] for index in left]
     if not rows or not writer.cached:

@@ -109,11 +109,13 @@ def sample(
     temperature: float = 1.0,
     seed: int = 0,
     batch_size: int = 32,
+    first_row: int = 0,
 ) -> Samples:
     """Draw ``samples`` continuations of up to ``new_tokens`` tokens for every prompt.
 
     ``prompts`` are texts (chat template applied where the tokenizer has one) or lists of token ids.
-    ``temperature`` 0 is greedy decoding. Rows stop at the end-of-sequence token.
+    ``temperature`` 0 is greedy decoding. Rows stop at the end-of-sequence token. Each row's noise is that
+    of its number; ``first_row`` is that of the first where these prompts are some of many.
 
     Raises
     ------
@@ -135,7 +137,8 @@ def sample(
     log_prob = torch.zeros(len(rows), new_tokens, dtype=torch.float64)
     keep = lm.model.dtype in HALF and temperature > 0
     for batch in track(batches, "sampling"):
-        race = [GumbelRace(temperature, row_generators(seed, batch), keep)] if temperature > 0 else []
+        numbers = [first_row + row for row in batch]
+        race = [GumbelRace(temperature, row_generators(seed, numbers), keep)] if temperature > 0 else []
         drawn = generate(lm, [rows[row][1] for row in batch], new_tokens, race)
         continuations.update(zip(batch, drawn, strict=True))
         if keep:

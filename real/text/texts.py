@@ -46,6 +46,11 @@ def passages(split: str) -> tuple[str, ...]:
     return _openwebtext()[chosen.start : chosen.stop]
 
 
+def openings(split: str, words: int = 24) -> list[str]:
+    """The first ``words`` words of every passage of a split, to be continued."""
+    return [" ".join(text.split()[:words]) for text in passages(split)]
+
+
 @cache
 def prompts() -> tuple[Prompt, ...]:
     """Our twelve prompts: four multiple choice, four word problems, four open."""

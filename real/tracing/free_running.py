@@ -73,8 +73,8 @@ def free_runs(
     """Let the dense and the pruned model answer each prompt on their own with the same random numbers.
 
     Both run the same Gumbel race (theorem G11), one for each prompt, or both decode greedily; both stop at
-    their own end of sequence. ``temperature`` divides the logits in sampling and in every measured quantity. The model is
-    pruned once, for all prompts.
+    their own end of sequence. ``temperature`` divides the logits in sampling and in every measured
+    quantity. The model is pruned once, for all prompts.
     """
     sampling_temperature = 0.0 if greedy else temperature
     encoded = encode_prompts(lm, list(prompts), steps)

@@ -24,15 +24,14 @@ from real.forecast.text_drift import default_prompts
 from real.models.load import LanguageModel
 from real.pruning.spec import names_checkpoint
 from real.pruning.variants import variant
-from real.scores.accepted import Accepted
 from real.scores.forecast import read_source
 from real.scores.options import Chosen, choose, follow
 from real.scores.resolved import RIGHT, WRONG, resolve
-from real.scores.sampled import Judged, judged
+from real.scores.sampled import Draw, Judged, judged, scorer_of
 from real.scores.tree import Tree, trees
 from real.tasks.drafted import Drafts
 from real.tasks.evaluate import answer, task_manager
-from real.tasks.source import Asked, Scorer, TaskSource
+from real.tasks.source import TaskSource
 from real.tasks.summary import DENSE
 from real.text.likelihood import log_probabilities
 from real.text.sample import sample
@@ -124,7 +123,7 @@ class Bench:
     def answers(self) -> dict[str, Judged]:
         """Texts that the dense model writes for tasks that ask for text, and which are right."""
         return {
-            name: judged(self.lm, source, _scorer(source), samples=self.plan.samples, seed=self.plan.seed)
+            name: judged(self.lm, source, scorer_of(source), Draw(self.plan.samples, seed=self.plan.seed))
             for name, source in self.sources.items()
             if not _is_choice(source)
         }
@@ -208,13 +207,6 @@ def bench(lm: LanguageModel, plan: Plan, folder: Path | None = None) -> Bench:
         [lm.content, settings, libraries, lm.device.type, fingerprint("real.validation.outcomes")]
     )
     return Bench(lm, plan, (folder or cache_folder() / "validation") / key)
-
-
-def _scorer(source: TaskSource) -> Scorer:
-    def right(text: str, one: Asked) -> float:
-        return float(Accepted(one.answers, source.stops, one.pattern).is_right(text.encode()))
-
-    return right
 
 
 def _read_texts(lm: LanguageModel, dense: Judged) -> dict[str, Any]:

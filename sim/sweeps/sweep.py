@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +29,7 @@ from sim.sweeps.report import SweepReport
 from sim.sweeps.workers import return_freed_memory, unordered
 from theory.files import atomic_path
 from theory.fingerprint import fingerprint
+from theory.ranks import ranks
 from theory.terminal.console import say
 
 Progress = Callable[[Block], None]
@@ -78,7 +78,8 @@ def sweep(
     with tempfile.TemporaryDirectory() as temporary:
         state = Path(folder or temporary) / _fingerprint(plan, seed, families)
         state.mkdir(parents=True, exist_ok=True)
-        rank, world, wait = _ranks()
+        mine = ranks()
+        rank, world = mine.index, mine.count
         show = progress or (lambda block: None)
         missing = [block for block in plan[rank::world] if not _whole(block, state)]
         for block in plan[rank::world]:
@@ -86,7 +87,7 @@ def sweep(
                 show(block)
         for block in _run(missing, seed, families, state, workers):
             show(block)
-        wait()
+        mine.gather(None)  # all blocks are there when every rank has come so far
         for other in set(range(world)) - {rank}:
             for block in plan[other::world]:
                 show(block)
@@ -168,13 +169,3 @@ def _fingerprint(plan: Sequence[Block], seed: int, families: Families) -> str:
 def _formulas(claim: object) -> list[str]:
     sides = [getattr(claim, side) for side in ("lower", "upper", "estimate")]
     return ["" if side is None else sp.srepr(side.expression) for side in sides]
-
-
-def _ranks() -> tuple[int, int, Callable[[], None]]:
-    """Rank, number of ranks and a barrier, from the environment of torchrun or ``accelerate launch``."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return 0, 1, lambda: None
-    from accelerate import PartialState
-
-    ranks = PartialState(cpu=True)
-    return ranks.process_index, ranks.num_processes, ranks.wait_for_everyone

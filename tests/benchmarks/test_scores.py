@@ -70,20 +70,41 @@ def test_one_more_spec_beside_one_pass(lm: LanguageModel, answers: int, record_p
     print(f"\none more spec on {QUESTIONS} questions, {answers} answers each: {ratio:.2f} passes")
 
 
+def counted(lm: LanguageModel, work: Callable[[], object]) -> tuple[float, int, int]:
+    """Processor time, forward passes and tokens read, padding included."""
+    read: list[int] = []
+    backbone = lm.anatomy.need_head().backbone
+    hook = backbone.register_forward_pre_hook(
+        lambda _, given, named: read.append(named["input_ids"].numel()), with_kwargs=True
+    )
+    try:
+        return seconds(work), len(read), sum(read)
+    finally:
+        hook.remove()
+
+
+@pytest.mark.parametrize("batch_size", [32, 1])
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize(
-    ("name", "other", "every"), [("same model", "attn:0", 0), ("a text that parts at once", "attn:0", 1)]
+    ("spec", "wrong"), [("attn:0", False), ("int8", False), ("attn:2", False), ("attn:0", True)]
 )
 def test_writing_from_drafts_beside_writing_alone(
-    lm: LanguageModel, length: int, name: str, other: str, every: int, record_property: Note
+    lm: LanguageModel, length: int, spec: str, wrong: bool, batch_size: int, record_property: Note
 ) -> None:
-    """The best draft there is, and the worst: every token of it wrong."""
-    prompts = [list(prompt) for prompt in questions(1).prompts(lm)][:32]
+    """Dense texts as drafts; the best there is (attn:0), and the worst: every token of it wrong."""
+    prompts = [list(prompt) for prompt in questions(1).prompts(lm)][: batch_size if batch_size > 1 else 4]
     alone = [[] for _ in prompts]  # type: list[list[int]]
-    written = write_from_drafts(lm, prompts, alone, length)
-    drafts = [[token + every for token in text] for text in written]
-    with variant(lm, other) as model:
-        drafted = seconds(lambda: write_from_drafts(model, prompts, drafts, length))
-        plain = seconds(lambda: write_from_drafts(model, prompts, alone, length))
-    record_property(f"drafts of {length} tokens, {name}: times cheaper", plain / drafted)
-    print(f"\n{length} tokens from drafts, {name}: {plain / drafted:.2f} times cheaper than alone")
+    drafts = write_from_drafts(lm, prompts, alone, length)
+    drafts = [[token + wrong for token in text] for text in drafts]
+    with variant(lm, spec) as model:
+        drafted, plain = (
+            counted(
+                model,
+                lambda some=some: write_from_drafts(model, prompts, some, length, batch_size=batch_size),
+            )
+            for some in (drafts, alone)
+        )
+    time, passes, tokens = (one / other for one, other in zip(plain, drafted, strict=True))
+    name = f"{length} tokens, {spec}{', all wrong' if wrong else ''}, {batch_size} at once"
+    record_property(f"drafts of {name}: times cheaper", time)
+    print(f"\ndrafts of {name}: time {time:.2f}, passes {passes:.2f}, tokens read {tokens:.2f} times less")

@@ -42,10 +42,18 @@ def test_list_names_every_figure(paper_figs):
         (["--skip", "fg06"], "fig06"),
         (["--only", "fig04", "--model", "smolm2-135m"], "smollm2-135m"),
         (["--quick", "--full"], "exclude"),
+        (["--only", "fig04", "--skip", "fig04"], "nothing is made"),
+        (["--only", "fig04", "--device", "nonsense"], "device 'nonsense' is not available"),
+        (["--only", "fig04", "--device", ""], "device '' is not available"),
+        (["--only", "fig04", "--model", ""], "no *.safetensors"),
+        (["--only", "fig04", "--out", "/dev/null"], "cannot be written"),
+        (["--only", "fig04", "--out", "/dev/null/x"], "cannot be written"),
+        (["--only", "fig04", "--out", "~nouser/x"], "cannot be written"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_2(words, named, paper_figs, tmp_path):
-    code, _, err = paper_figs(*words, "--out", str(tmp_path / "out"))
+    out = [] if "--out" in words else ["--out", str(tmp_path / "out")]
+    code, _, err = paper_figs(*words, *out)
     assert code == 2
     assert named in err
     assert len(err.strip().splitlines()) == 1, err

@@ -10,17 +10,19 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure as Canvas
+from matplotlib.text import Text
 from transformers import BertConfig, BertModel
 
 from paper_figs.catalogue import FIGURES
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Verdict, Whose
 from paper_figs.measured import pruned, sublayers, texts
-from paper_figs.output import findings, head, takeaway
+from paper_figs.output import drawing, findings, takeaway
 from paper_figs.profiles import PROFILES
 from paper_figs.style import paper_style
 from tests.real.conftest import tiny_language_model
 
+HOSTILE_NAME = r"_m$\frac^2$"
 PROFILE = replace(
     PROFILES["quick"],
     name="test",
@@ -40,7 +42,7 @@ PROFILE = replace(
 @pytest.fixture(scope="module")
 def context(tmp_path_factory) -> Context:
     """A context whose models are local folders, as a user's would be."""
-    folder, encoder = tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("encoder")
+    encoder, folder = tmp_path_factory.mktemp("encoder"), tmp_path_factory.mktemp("models") / HOSTILE_NAME
     # With this seed no sampled text ends at once.
     tiny = tiny_language_model(seed=1, num_hidden_layers=12, max_position_embeddings=512)
     tiny.model.save_pretrained(folder)
@@ -86,6 +88,15 @@ def assert_nothing_overlaps(canvas: Canvas) -> None:
         assert not any(box.overlaps(other) for other in (heading, *titles))
 
 
+def assert_names_are_text(canvas: Canvas) -> None:
+    """The model's name would be an error as mathematics, and its first letter leaves labels out."""
+    for text in canvas.findobj(Text):
+        if HOSTILE_NAME[1:] in text.get_text().replace(r"\$", "$"):
+            shown, math = text._preprocess_math(text.get_text())
+            assert not math
+            assert HOSTILE_NAME in shown
+
+
 @pytest.mark.parametrize("name", list(FIGURES))
 def test_figure_computes_draws_and_judges(name, context):
     figure = FIGURES[name]
@@ -93,10 +104,10 @@ def test_figure_computes_draws_and_judges(name, context):
     assert len(frame)
     before = frame.copy()
     with paper_style():
-        canvas = figure.draw(frame)
-        head(canvas, takeaway(figure, frame))
+        canvas = drawing(figure, frame)
         canvas.savefig(io.BytesIO(), format="png", dpi=40)
     assert_nothing_overlaps(canvas)
+    assert_names_are_text(canvas)
     pd.testing.assert_frame_equal(frame, before)  # drawing does not touch the data
     assert len(figure.caption(frame, context.setup)) > 60
     assert "None" not in figure.caption(frame, context.setup)

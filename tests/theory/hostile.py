@@ -27,4 +27,8 @@ HOSTILE = (
     "\ud800 half a letter",
     "../../etc/passwd",
     "&lt;b&gt; & \\ \\u003c",
+    r"$\frac",
+    r"$\frac{1}$ and $x_1^2$",
+    r"\$\undefined$ \\$",
+    "_left_out^2\\",
 )

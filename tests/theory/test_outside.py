@@ -16,10 +16,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from matplotlib.text import Text
 from rich.table import Table
 
 from tests.theory.hostile import HOSTILE
 from theory.outside import (
+    drawn,
+    drawn_frame,
     markdown,
     markdown_block,
     markdown_code,
@@ -41,6 +44,23 @@ def _quiet(text: str) -> bool:
         unicodedata.category(letter) in _ORDERS or letter in "\u202e\u2066\u200b\ufeff\u2028\u2029"
         for letter in text.replace("\n", "").replace("\t", "")
     )
+
+
+@given(texts)
+def test_a_figure_shows_names_as_they_are(text: str) -> None:
+    shown, math = Text(text=drawn(text))._preprocess_math(drawn(text))  # type: ignore[attr-defined]
+    assert not math
+    assert shown.removeprefix(" " if visible(text).startswith("_") else "") == visible(text)
+    assert not drawn(text).startswith("_")  # matplotlib leaves such labels out of legends
+
+
+def test_a_table_is_drawn_with_its_texts_as_they_are() -> None:
+    names = ["$x$", "_y", "plain"]
+    frame = pd.DataFrame({"name": names, "kind": pd.Categorical(names), "value": [1.0, 2.0, 3.0]})
+    found = drawn_frame(frame)
+    assert found["name"].tolist() == found["kind"].tolist() == [drawn(name) for name in names]
+    pd.testing.assert_series_equal(found["value"], frame["value"])
+    assert frame["name"].tolist() == names
 
 
 @given(texts)

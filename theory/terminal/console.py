@@ -1,4 +1,4 @@
-"""Results on stdout; progress and remarks on stderr, so that stdout stays data."""
+"""Results on stdout; progress and remarks on stderr, so that stdout stays data. Of all ranks one speaks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from theory.outside import visible
+from theory.ranks import is_first
 
 Item = TypeVar("Item")
 UNCUT = 160
@@ -36,6 +37,8 @@ def styled(markup: str) -> Text:
 
 def show(*parts: RenderableType) -> None:
     """Print results on stdout, in the terminal's width or, for a file or a pipe, uncut."""
+    if not is_first():
+        return
     terminal = _Plain()
     console = terminal if terminal.is_terminal else _Plain(width=max(UNCUT, terminal.width))
     console.print(*parts, sep="\n", highlight=False)
@@ -43,7 +46,8 @@ def show(*parts: RenderableType) -> None:
 
 def say(sentence: str) -> None:
     """Print one plain sentence on stderr."""
-    remarks.print(sentence, highlight=False)
+    if is_first():
+        remarks.print(sentence, highlight=False)
 
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
@@ -52,7 +56,7 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
         yield from bars.track(items, total=total, description=visible(description))
 
 
-def progress_display(disable: bool = False) -> Progress:
+def progress_display() -> Progress:
     """The one look of progress: what, a bar, how many, how long still."""
     return Progress(
         TextColumn("{task.description}", markup=False),
@@ -61,5 +65,5 @@ def progress_display(disable: bool = False) -> Progress:
         TimeRemainingColumn(elapsed_when_finished=True),
         console=remarks,
         transient=True,
-        disable=disable or not remarks.is_terminal,
+        disable=not remarks.is_terminal or not is_first(),
     )

@@ -1,4 +1,4 @@
-"""Say before the work begins when it would take days or more memory than there is."""
+"""Say before the work begins when it takes hours; ask when it takes days, or more memory than there is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-DAY = 86_400.0
+from theory.terminal.console import say
+
+HOUR, DAY = 3_600.0, 86_400.0
 
 Yes = Annotated[
     bool, typer.Option("--yes", help="Start even what takes days, or more memory than there seems to be.")
@@ -16,22 +18,26 @@ Yes = Annotated[
 def check_cost(what: str, yes: bool, seconds: float = 0.0, memory: float = 0.0) -> None:
     """Refuse a run that would take more than a day or more bytes than are free, unless ``--yes`` was given.
 
-    ``seconds`` and ``memory`` are rough: they tell minutes from days, not one minute from two.
+    What takes more than two hours is started, and says so. ``seconds`` and ``memory`` are rough: they tell
+    minutes from days, not one minute from two.
 
     Raises
     ------
     ValueError
         One sentence with the estimate.
     """
-    if yes:
-        return
-    if seconds > DAY:
+    if seconds > DAY and not yes:
         raise ValueError(f"{what} would take about {seconds / DAY:,.0f} days; give --yes to start it")
-    import psutil
+    if memory and not yes:
+        import psutil
 
-    free = psutil.virtual_memory().available
-    if memory > free:
-        raise ValueError(
-            f"{what} would need about {memory / 2**30:,.0f} GiB of memory and {free / 2**30:,.0f} are free; "
-            "give --yes to start it"
-        )
+        free = psutil.virtual_memory().available
+        if memory > free:
+            raise ValueError(
+                f"{what} would need about {memory / 2**30:,.0f} GiB of memory and {free / 2**30:,.0f} are "
+                "free; give --yes to start it"
+            )
+    if seconds > DAY:
+        say(f"{what}: about {seconds / DAY:,.0f} days")
+    elif seconds > 2 * HOUR:
+        say(f"{what}: about {seconds / HOUR:.0f} hours")

@@ -20,6 +20,7 @@ EXIT_CODES_OF_EVERY_COMMAND = (
     "Exit codes: 0 done; 1 done, and something that was asked about fails; 2 bad input or a failing file, "
     "said in one sentence; 3 done, and what was asked is undecided; 130 interrupted, finished results kept."
 )
+_INTERRUPTED = "interrupted: finished results are kept; run the same command again to resume"
 
 
 def with_exit_codes(app: Any) -> None:
@@ -47,5 +48,9 @@ def run(app: Callable[[], Any]) -> None:
         print(visible(f"error: {error}"), file=sys.stderr)
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
-        print("interrupted: finished results are kept; run the same command again to resume", file=sys.stderr)
+        print(_INTERRUPTED, file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except SystemExit as ended:  # typer takes Ctrl-C itself, and says nothing
+        if ended.code == INTERRUPTED:
+            print(_INTERRUPTED, file=sys.stderr)
+        raise

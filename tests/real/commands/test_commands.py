@@ -65,6 +65,25 @@ def test_prune_saves_what_pruned_does(real_command: Command, folder: str, tmp_pa
         assert torch.equal(load(str(target)).model(tokens).logits, expected)
 
 
+def test_prune_reads_the_models_own_text(
+    real_command: Command, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawn for the rows and the seed that were asked for; the record and the card say where it is from."""
+    asked: list[tuple[int, ...]] = []
+
+    def drawn(lm: object, *sizes: int) -> torch.Tensor:
+        asked.append(sizes)
+        return some_tokens(rows=8, length=12)
+
+    monkeypatch.setattr("real.pruning.calibration.own_tokens", drawn)
+    options = ("--out", str(tmp_path / "own"), "--calibration", "own", "--seed", "3")
+    code, _, err = real_command("prune", folder, "attn:[1]+mean", *options)
+    assert code == 0, err
+    assert [sizes[0] for sizes in asked] == [16]
+    assert [sizes[-1] for sizes in asked] == [3]
+    assert "the model's own text, seed 3" in (tmp_path / "own" / "README.md").read_text("utf-8")
+
+
 def test_trace_writes_one_row_per_sublayer_and_position(
     real_command: Command, folder: str, tmp_path: Path
 ) -> None:
@@ -96,6 +115,7 @@ def test_trace_of_a_spec_as_csv(real_command: Command, folder: str, tmp_path: Pa
         (("prune", "MODEL", "attn:8", "--out", "new"), "spec 'attn:8' drops 8 of only 3 candidates"),
         (("prune", "MODEL", "attn:1", "--out", "MODEL"), "exists already and is not empty"),
         (("prune", "MODEL", "wanda:2:5", "--out", "new"), "not a multiple of 5"),
+        (("prune", "MODEL", "attn:1", "--out", "new", "--calibration", "no.txt"), "neither 'own' nor a text"),
         (("trace", "MODEL", "attn:[1]", "--out", "trace.xlsx"), "--out must end in .parquet or .csv"),
         (("trace", "MODEL", "--dtype", "float31"), "unknown dtype 'float31'; nearest valid names: float32"),
         (("anatomy", "smollm"), "unknown model 'smollm'; nearest valid names: smollm2-135m"),

@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
-from real.engines.engine import Row, log_law, score_texts, tokenizer_hash
+from real.engines.engine import Row, likeliest, log_law, score_texts
 from real.engines.hugging_face import HuggingFaceEngine
 from real.models.load import LanguageModel
 from real.records import Decoding, RecordedText
+from real.records.tokenizer import tokenizer_hash
 from real.text.sample import sample
 from tests.real.conftest import tiny_language_model
 
@@ -36,6 +39,25 @@ def test_the_same_texts_as_sample(tiny_lm: LanguageModel, temperature: float) ->
     for row, text in enumerate(drawn(tiny_lm, Decoding(temperature))):
         assert list(text.ids) == expected.continuation(row).tolist()
         assert text.stopped == (text.ids[-1] == 257)
+
+
+@given(
+    rows=st.integers(1, 3),
+    width=st.sampled_from([1, 5, 128, 255, 1280, 1281, 2000, 5000]),
+    count=st.integers(1, 7),
+    kind=st.sampled_from(["normal", "ties", "cut"]),
+    seed=st.integers(0, 99),
+)
+def test_the_likeliest_are_those_of_topk(rows: int, width: int, count: int, kind: str, seed: int) -> None:
+    values = torch.randn(rows, width, generator=torch.Generator().manual_seed(seed))
+    if kind == "ties":
+        values = values.round()
+    if kind == "cut":
+        values[values < 1] = -torch.inf
+    best, ids = likeliest(values, count)
+    assert torch.equal(best, values.topk(min(count, width), dim=1).values)
+    assert torch.equal(values.gather(1, ids), best)
+    assert all(len(set(row)) == len(row) for row in ids.tolist())
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])

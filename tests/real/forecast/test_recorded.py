@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -182,6 +184,24 @@ def test_long_records_are_tabulated_at_doublings(tmp_path: Path, monkeypatch: py
     assert found.identical_tokens.mean == pytest.approx(sum(math.exp(-0.1 * n) for n in range(1, 12)))
 
 
+def test_texts_are_not_kept(tmp_path: Path) -> None:
+    """Between 10 and 100 prompts memory grows by less than a twentieth of what one text of each takes."""
+
+    def peak(prompts: int) -> int:
+        (folder := tmp_path / str(prompts)).mkdir()
+        paths = constant(folder, prompts, 300, math.log(0.5) - 0.2)
+        tracemalloc.start()
+        try:
+            forecast_records(*paths)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(2)  # imports
+    text = 300 * sys.getsizeof(0.5) * 2  # a log-probability and an id each
+    assert peak(100) - peak(10) < 90 * text / 20
+
+
 def test_scored_texts_give_the_band_of_the_score(pair: tuple[Path, Path], tmp_path: Path) -> None:
     header, texts = read_record(pair[0])
     scored = [replace(text, score=float(text.ids[0] % 2)) for text in texts]
@@ -195,12 +215,13 @@ def test_scored_texts_give_the_band_of_the_score(pair: tuple[Path, Path], tmp_pa
     scores = torch.tensor([text.score for text in scored])
     places = {text.prompt: None for text in scored}
     prompt = torch.tensor([list(places).index(text.prompt) for text in scored])
-    expected = score_band(ScoredTexts(torch.tensor(log_weights), scores, prompt), found.level)
+    weights = torch.tensor(log_weights, dtype=torch.float64)
+    expected = score_band(ScoredTexts(weights, scores, prompt), found.level)
     assert found.score is not None
     for name in ("dense", "perturbed", "change"):
         for part in ("mean", "lower", "upper"):
             got, wanted = getattr(getattr(found.score, name), part), getattr(getattr(expected, name), part)
-            assert float(got) == pytest.approx(float(wanted), abs=SAME)
+            assert float(got) == pytest.approx(float(wanted), abs=1e-12)
     assert forecast_records(*pair).score is None
     coarse = forecast_records(rounded(dense, tmp_path, 2), rounded(pair[1], tmp_path, 2)).score
     assert coarse is not None

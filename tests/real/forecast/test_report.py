@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from io import BytesIO
+
 import pytest
 import torch
+from matplotlib.text import Text
 
 import real
 from real.forecast.report import TextReport, forecast_texts
 from real.models.load import LanguageModel
 from tests.real.conftest import tiny_language_model
+from tests.theory.hostile import HOSTILE
+from theory.outside import visible
 
 PROMPTS = ["hello", "some words", "one two three"]
 
@@ -46,6 +52,24 @@ def test_names_are_data() -> None:
     """A folder's name may hold markup; a page shows it as text."""
     report = forecast_texts(_named("<b>x</b>"), ["attn:0"], PROMPTS, tokens=2)
     assert "<b>x</b>" not in report._repr_html_()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_are_drawn_as_text(name: str, report: TextReport) -> None:
+    one = TextReport(name, tuple(replace(found, spec=name) for found in report.forecasts))
+    canvas = one.plot()
+    canvas.savefig(BytesIO(), format="png", dpi=30)
+    legend = canvas.axes[0].get_legend()
+    assert legend is not None
+    assert len(legend.texts) == 2  # none is left out
+    assert drawn_as([*legend.texts, legend.get_title()]) == {visible(name)}
+
+
+def drawn_as(texts: list[Text]) -> set[str]:
+    """What is shown of texts; none of it is mathematics."""
+    found = [text._preprocess_math(text.get_text()) for text in texts]  # type: ignore[attr-defined]
+    assert not any(math for _, math in found)
+    return {shown.removeprefix(" ") if shown.startswith(" _") else shown for shown, _ in found}
 
 
 def _named(name: str) -> LanguageModel:

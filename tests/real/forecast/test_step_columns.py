@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import mpmath
 import pytest
 import torch
 from torch import Tensor
 
-from real.forecast.stepwise import _compare, _margins
+from real.forecast.stepwise import _compare, _margins, dense_pass, score_variant
+from real.text.sample import sample
+from tests.real.conftest import tiny_language_model
 from theory import measure
 
 
@@ -54,3 +57,42 @@ def test_tokens_that_no_model_can_draw_do_not_count() -> None:
     padded = [torch.nn.functional.pad(side, (0, 6), value=-math.inf) for side in (dense, other)]
     torch.testing.assert_close(_compare(tokens, *padded), _compare(tokens, dense, other), rtol=1e-12, atol=0)
     assert _margins(*padded)[2].sub(_margins(dense, other)[2]).ge(0).all()
+
+
+@pytest.mark.parametrize("act", [lambda x, y: _compare(torch.tensor([0, 0]), x, y), _margins])
+@pytest.mark.parametrize(
+    ("side", "value", "named"),
+    [
+        (0, -math.inf, "-inf at other places"),
+        (1, -math.inf, "-inf at other places"),
+        (0, math.nan, "of the dense model are NaN"),
+        (1, math.inf, "of the variant are NaN or"),
+    ],
+)
+def test_what_is_not_finite_in_one_model_alone_is_named(
+    act: Callable[[Tensor, Tensor], Tensor], side: int, value: float, named: str
+) -> None:
+    """Also where other tokens are suppressed in both, as everyday models do."""
+    _, *both = steps(0.3, 50)
+    for suppressed in (0, 5):
+        logits = [torch.nn.functional.pad(one, (0, suppressed), value=-math.inf) for one in both]
+        logits[side][1, 7] = value
+        with pytest.raises(ValueError, match=named):
+            act(*logits)
+
+
+def test_a_forecast_of_a_model_that_suppresses_other_tokens_is_refused() -> None:
+    lm, other = tiny_language_model(), tiny_language_model()
+    dense = dense_pass(lm, sample(lm, ["a", "some words"], 4))
+
+    def suppress(module: object, args: object, logits: Tensor) -> Tensor:
+        return logits.index_fill(-1, torch.tensor([9]), -math.inf)
+
+    assert torch.isfinite(score_variant(lm, dense, other).kl).all()
+    handle = other.model.lm_head.register_forward_hook(suppress)
+    with pytest.raises(ValueError, match="the two suppress other tokens"):
+        score_variant(lm, dense, other)
+    lm.model.lm_head.register_forward_hook(suppress)
+    again = score_variant(lm, dense_pass(lm, sample(lm, ["a", "some words"], 4)), other)
+    assert not again.kl.any()
+    handle.remove()

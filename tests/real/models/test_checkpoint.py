@@ -141,7 +141,7 @@ def test_damaged_files_are_one_sentence(damage: Callable[[bytes], bytes], said: 
     assert said in refusal(place)
 
 
-@pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "compressed-tensors"])
+@pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes"])
 def test_a_quantised_checkpoint_without_its_package(method: str, tmp_path: Path) -> None:
     place = saved(tmp_path / "model")
     how = {"load_in_4bit": True} if method == "bitsandbytes" else {}

@@ -120,6 +120,66 @@ def test_float8_blocks_become_the_weights_that_they_stand_for(tmp_path: Path) ->
     assert torch.equal(logits(load(str(save(found, tmp_path / "plain"))).model), logits(lm.model))
 
 
+def compressed(place: Path, preset: str) -> tuple[str, dict[str, torch.Tensor], torch.Tensor]:
+    """A tiny model stored by the library itself, what its codes stand for, and its own logits."""
+    from compressed_tensors import quantization as codes
+    from compressed_tensors.compressors import ModelCompressor
+    from compressed_tensors.quantization.lifecycle.forward import fake_quantize
+    from compressed_tensors.quantization.utils import calculate_qparams
+
+    lm = tiny_language_model(hidden_size=128, intermediate_size=256)
+    scheme = codes.preset_name_to_scheme(preset, ["Linear"])
+    how = codes.QuantizationConfig(config_groups={"all": scheme}, ignore=["lm_head"])
+    codes.apply_quantization_config(lm.model, how)
+    meant = {}
+    for name, module in lm.model.named_modules():
+        if (found := getattr(module, "quantization_scheme", None)) is None:
+            continue
+        weight, rows = module.weight.data, module.weight_scale.shape[0]
+        ends = weight.reshape(rows, -1).amin(1, keepdim=True), weight.reshape(rows, -1).amax(1, keepdim=True)
+        scale, zero = calculate_qparams(*ends, found.weights)
+        module.weight_scale.data.copy_(scale)
+        meant[f"{name}.weight"] = fake_quantize(weight, scale, zero, found.weights)
+    own = logits(lm.model)
+    library = ModelCompressor.from_pretrained_model(lm.model)
+    library.compress_model(lm.model)
+    lm.model.save_pretrained(place)
+    library.update_config(str(place))
+    lm.tokenizer.save_pretrained(place)
+    return str(place), meant, own
+
+
+@pytest.mark.parametrize("preset", ["W4A16", "W8A16", "INT8", "FP8_DYNAMIC"])
+def test_compressed_tensors_are_read_as_plain_weights(preset: str, tmp_path: Path) -> None:
+    """As llm-compressor and vLLM's publishers store them: packed codes, integers and float8."""
+    pytest.importorskip("compressed_tensors", reason="the optional package compressed-tensors is missing")
+    place, meant, own = compressed(tmp_path / "packed", preset)
+    found = load(place)
+    stored = dict(found.model.named_parameters())
+    assert len(meant) == 21
+    for key, weight in meant.items():
+        assert torch.allclose(stored[key], weight, atol=1e-6), key
+    if preset.endswith("A16"):  # no activation is rounded
+        assert torch.allclose(logits(found.model), own, atol=1e-4)
+    assert found.provenance["weights"] == "dequantised from compressed-tensors"
+    assert torch.equal(logits(load(str(save(found, tmp_path / "plain"))).model), logits(found.model))
+    with pruned(found, "attn:1"):
+        assert not torch.equal(logits(found.model), own)
+
+
+def test_compressed_tensors_without_the_library_name_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = tiny_language_model()
+    lm.model.save_pretrained(tmp_path)
+    lm.tokenizer.save_pretrained(tmp_path)
+    describe(tmp_path, quant_method="compressed-tensors", format="pack-quantized")
+    monkeypatch.setattr("real.models.quantised.find_spec", lambda name: None)
+    with pytest.raises(ModelUnavailableError, match=r"softmax-drift\[compressed-tensors\]") as refused:
+        load(str(tmp_path))
+    assert "stored quantised by compressed-tensors" in str(refused.value)
+
+
 def describe(place: Path, **how: object) -> None:
     config = place / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"quantization_config": how}))

@@ -10,7 +10,7 @@ import torch
 
 from real.pruning.apply import prune, pruned
 from real.pruning.sparsegpt import Hessian
-from real.pruning.spec import Unstructured
+from real.pruning.spec import SpecError, Unstructured
 from real.pruning.wanda import InputNorms, wanda_mask
 from real.structure.matrices import experts_one_by_one
 from real.structure.recognise import anatomy
@@ -198,3 +198,30 @@ def test_encoders_are_pruned_too(spec: str) -> None:
         assert not torch.equal(inside, before)
         assert torch.equal(lm.model(input_ids=TOKENS).last_hidden_state, before)
         assert torch.equal(prune(lm, spec, TOKENS).model(input_ids=TOKENS).last_hidden_state, inside)
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "mixtral"])
+@pytest.mark.parametrize("spec", ["magnitude:50%", "wanda:2:4", "sparsegpt:50%", "int8", "int4"])
+def test_a_step_restricted_to_layers_is_the_step_of_a_model_of_these_layers(name: str, spec: str) -> None:
+    """Other layers keep their bits; these are as if the layers below had always been so."""
+    lm = language_model(name)
+    dense = {key: weight.clone() for key, weight in lm.model.state_dict().items()}
+    matrices = [[m.parameter for m in layer] for layer in weights(lm.anatomy).matrices]
+    with pruned(lm, f"{spec}@[0,2]", TOKENS) as applied:
+        changed = {id(p) for p in lm.model.parameters() if p in applied.before}
+        assert changed == {id(p) for layer in (0, 2) for p in matrices[layer]}
+        if "sparsity" in applied.facts[0]:
+            assert applied.facts[0]["sparsity"] == pytest.approx(0.5, abs=0.01)
+        first = [p.clone() for p in matrices[0]]
+    with pruned(lm, spec, TOKENS):
+        assert all(torch.equal(one, p) for one, p in zip(first, matrices[0], strict=True))
+    assert all(torch.equal(weight, dense[key]) for key, weight in lm.model.state_dict().items())
+    smaller = prune(lm, f"{spec}@[0]+{spec}@[2]", TOKENS)
+    with pruned(lm, f"{spec}@[0,2]", TOKENS):
+        now = lm.model.state_dict()
+        assert all(torch.equal(weight, now[key]) for key, weight in smaller.model.state_dict().items())
+
+
+def test_no_such_layer_costs_one_sentence() -> None:
+    with pytest.raises(SpecError, match=r"'int4@\[1,7\]': no layer 7; the model has layers 0 to 2"):
+        prune(language_model("llama"), "int4@[1,7]")

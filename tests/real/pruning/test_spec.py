@@ -34,8 +34,9 @@ patterns = st.one_of(
     st.builds(Unstructured, st.integers(0, 1000).map(lambda tenths: tenths / 10)),
     st.integers(1, 16).flatmap(lambda m: st.builds(NofM, st.integers(0, m), st.just(m))),
 )
-sparsifications = st.builds(Sparsify, st.sampled_from(METHODS), patterns)
-quantisations = st.builds(Quantise, st.sampled_from([4, 8]))
+somewhere = st.one_of(st.none(), layers)
+sparsifications = st.builds(Sparsify, st.sampled_from(METHODS), patterns, somewhere)
+quantisations = st.builds(Quantise, st.sampled_from([4, 8]), somewhere)
 steps = st.lists(st.one_of(drops, sparsifications, quantisations), max_size=4)
 repaired = st.builds(
     lambda before, drop, kind, after: [*before, drop, Repair(kind), *after],
@@ -57,6 +58,7 @@ def test_text_and_spec_are_two_forms_of_one_thing(spec: Spec) -> None:
     "text",
     ["attn:8", "mlp:4", "block:6", "joint:4", "attn:[3,7]", "random:4", "magnitude:50%", "wanda:2:4",
      "sparsegpt:4:8", "int8", "int4", "attn:8@kl", "attn:8@tv", "mlp:2@greedy",
+     "wanda:50%@[3,7]", "sparsegpt:2:4@[0]", "int4@[2,5]", "int8@[0]+int4@[1,2]",
      "attn:4+wanda:2:4", "attn:8+mean", "block:[10,11,12]+linear", "attn:4+mlp:2+scale",
      "attn:4+linear+int8", "wanda:2:4+mlp:1+mean", "dense"],
 )  # fmt: skip
@@ -75,6 +77,11 @@ def test_documented_forms(text: str) -> None:
         ("attn:[3,3]", "is not of a valid form"),
         ("joint:[1]", "is not of a valid form"),
         ("int4:2", "nearest valid forms: 'int4'"),
+        ("int4@[3,3]", "nearest valid forms: 'int4', 'int4@[3,7]'"),
+        ("wanda:50%@3", "'wanda:50%@[3,7]'"),
+        ("attn:8@[3]", "is not of a valid form"),
+        ("attn:1+mean@[3]", "is not of a valid form"),
+        ("dense@[1]", "is not of a valid form"),
         ("", "unknown pruning method ''"),
         ("mean", "'mean' repairs what was dropped before it, once"),
         ("attn:2+mean+linear", "'linear' repairs what was dropped before it, once"),

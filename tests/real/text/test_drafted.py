@@ -142,6 +142,29 @@ def test_a_good_draft_is_read_in_one_pass_and_again_where_text_meets_it() -> Non
         hook.remove()
 
 
+def tokens_read(prompts: list[list[int]], drafts: list[list[int]]) -> tuple[list[list[int]], int]:
+    """What is written, and the tokens that go through the model, padding included."""
+    read: list[int] = []
+    hook = LM.model.model.layers[0].register_forward_pre_hook(
+        lambda _, given: read.append(given[0].shape[0] * given[0].shape[1])
+    )
+    try:
+        return write_from_drafts(LM, prompts, drafts, TOKENS), sum(read)
+    finally:
+        hook.remove()
+
+
+def test_drafts_that_are_always_wrong_cost_a_few_scouts() -> None:
+    prompts = [[256, 5, 6, 7, *range(8 + n % 5, 20 + n)] for n in range(32)]
+    alone, plain = tokens_read(prompts, [[]] * 32)
+    wrong, most = tokens_read(prompts, [[(token + 1) % 256 for token in text] for text in alone])
+    partly, _ = tokens_read(prompts, [text if n % 2 else [1] * TOKENS for n, text in enumerate(alone)])
+    right, least = tokens_read(prompts, alone)
+    assert wrong == partly == right == alone
+    assert most < 1.2 * plain
+    assert least < 1.1 * plain
+
+
 def test_bad_requests_are_one_sentence() -> None:
     with pytest.raises(ValueError, match="as many as the 4 prompts"):
         write_from_drafts(LM, PROMPTS, [[]], TOKENS)

@@ -15,15 +15,8 @@ PLAN = Plan(("attn:0", "attn:1", "mlp:2"), ("agreement", "copy-1"), questions=8,
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("validation")
-
-
-@pytest.fixture(scope="module")
 def found(tiny_lm: LanguageModel, folder: Path) -> list[dict[str, Any]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOFTMAX_DRIFT_CACHE", str(folder))
-        return validate_scores(bench(tiny_lm, PLAN))
+    return validate_scores(bench(tiny_lm, PLAN))
 
 
 def entries(record: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:

@@ -17,15 +17,8 @@ PLAN = Plan(
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("validation")
-
-
-@pytest.fixture(scope="module")
 def records(tiny_lm: LanguageModel, folder: Path) -> list[dict[str, Any]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOFTMAX_DRIFT_CACHE", str(folder))
-        return validate_texts(tiny_lm, PLAN)
+    return validate_texts(tiny_lm, PLAN)
 
 
 def test_what_the_forecast_says_happens(records: list[dict[str, Any]]) -> None:
@@ -45,9 +38,8 @@ def test_a_model_against_itself_loses_nothing(records: list[dict[str, Any]]) -> 
 
 
 def test_a_spec_once_compared_is_not_compared_again(
-    tiny_lm: LanguageModel, records: list[dict[str, Any]], folder: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_lm: LanguageModel, records: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SOFTMAX_DRIFT_CACHE", str(folder))
     monkeypatch.setattr("real.validation.texts.variant", None)  # would raise if it were called
     assert validate_texts(tiny_lm, PLAN) == records
 

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +166,7 @@ def _tests() -> dict[str, Any] | None:
     return {"rows": rows, "draws": f"{sweep['total_draws']:,}", "seed": sweep["seed"]}
 
 
-def provenance(sidecars: Iterable[dict[str, Any]]) -> dict[str, dict[str, str]]:
+def provenance(sidecars: Sequence[dict[str, Any]]) -> dict[str, dict[str, str]]:
     """Facts by group: models, setup, versions, machine and time; figures that differ show every value."""
     facts: dict[str, list[str]] = {}
     for side in sidecars:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -104,6 +105,7 @@ def main(
     if len(failed) < len(chosen):
         write_report(out)
     write_explorer(out)
+    say(f"{sum(os.times()[:4]):.0f} seconds of processor time; what took it is in {out / 'summary.json'}")
     say(f"open {out / 'index.html'} for the report, {out / 'explorer.html'} to explore")
     if failed:
         print(f"{len(failed)} of {len(chosen)} figures failed: {', '.join(failed)}", file=sys.stderr)

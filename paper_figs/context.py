@@ -18,12 +18,14 @@ import pandas as pd
 
 import real
 from paper_figs.profiles import Profile
+from real.pruning.choose import Memory
 from theory.files import atomic_path
 from theory.fingerprint import fingerprint
 from theory.terminal.console import say
 
 Item = TypeVar("Item")
 LIBRARIES = ("torch", "transformers", "numpy")
+_READABLE = 40  # characters of a parameter
 
 
 class Progress(Protocol):
@@ -60,6 +62,9 @@ class Context:
     force: bool = False  # compute again what is already kept, once
     progress: Progress = field(default_factory=Silent)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)  # provenance of those used, by name
+    costs: dict[str, float] = field(default_factory=dict)  # processor seconds, by computation used
+    memory: Memory = field(default_factory=Memory)  # of the dense model's parts: every ranking is of one pass
+    _spent: float = 0.0  # processor seconds of what the computation under way has asked for
     _loaded: dict[str, real.LanguageModel] = field(default_factory=dict)
     _frames: dict[Path, tuple[pd.DataFrame, dict[str, Any]]] = field(default_factory=dict)
 
@@ -107,21 +112,27 @@ class Context:
             self._frames[path] = (known, known.attrs.pop("provenance"))
         frame, provenance = self._frames[path]
         self.models |= provenance["models"]
+        self.costs |= provenance["processor_seconds"]
         return frame, provenance
 
     def _compute(self, path: Path, compute: Callable[..., pd.DataFrame], parameters: dict[str, Any]) -> None:
-        outer, self.models = self.models, {}
-        start = time.monotonic()
+        outer = self.models, self.costs, self._spent
+        self.models, self.costs, self._spent = {}, {}, 0.0
+        start, began = time.monotonic(), time.process_time()
         try:
             frame = compute(self, **parameters)
+            whole = time.process_time() - began
             used = self.models
+            costs = self.costs | {_label(path, parameters): round(whole - self._spent, 2)}
         finally:
-            self.models = outer | self.models
+            self.models, self.costs = outer[0] | self.models, outer[1] | self.costs
+            self._spent = outer[2] + time.process_time() - began
         frame.attrs["provenance"] = {
             "models": used,
             "setup": asdict(self.setup),
             "parameters": parameters,
             "seconds": round(time.monotonic() - start, 1),
+            "processor_seconds": costs,
             "computed": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "code": fingerprint(compute.__module__),
             "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
@@ -148,12 +159,19 @@ def _kept(path: Path) -> pd.DataFrame | None:
         return None
     try:
         frame = pd.read_parquet(path, page_checksum_verification=True)
-        if "models" in frame.attrs["provenance"]:
+        if "processor_seconds" in frame.attrs["provenance"]:
             return frame
     except (OSError, ValueError, LookupError, TypeError):  # what Arrow raises on foreign bytes
         pass
     say(f"{path} is damaged and will be made again")
     return None
+
+
+def _label(path: Path, parameters: dict[str, Any]) -> str:
+    """A computation as a reader knows it, and unmistakable: ``scores.items spec=attn:8 #4a1a32``."""
+    name, _, digest = path.stem.rpartition("-")
+    short = [f"{key}={value}" for key, value in parameters.items() if len(str(value)) <= _READABLE]
+    return " ".join([name, *short, f"#{digest[:6]}"])
 
 
 def _with_defaults(compute: Callable[..., pd.DataFrame], parameters: dict[str, Any]) -> dict[str, Any]:

@@ -127,6 +127,7 @@ def write(
 ) -> list[Path]:
     """Draw ``figure`` from ``frame`` and write its four files to ``folder``, each atomically."""
     paths = [folder / f"{figure.id}{suffix}" for suffix in (".png", ".pdf", ".csv", ".json")]
+    began = time.thread_time()
     with paper_style():
         canvas = drawing(figure, frame)
         _save(canvas, figure.title, *paths[:2])
@@ -147,6 +148,7 @@ def write(
             "commit": commit(),
             "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
             "drawn": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "drawing_seconds": round(time.thread_time() - began, 2),  # of the processor
         },
     }
     with atomic_path(paths[3]) as partial:

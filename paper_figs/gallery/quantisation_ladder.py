@@ -25,8 +25,8 @@ from theory.sequences.betting import signed_band
 
 SPECS = ("int8", "int4")
 TASKS = ("past-tense", "capitals-answer")
-PROMPTS_PER_KIND = 12
-ITEMS_PER = 4  # questions of a task for one item of other figures
+PROMPTS_PER_KIND = 6
+ITEMS_PER = 2  # questions of a task for one item of other figures
 LOSS = 0.05  # of the score, that a reader cares about
 FLOOR = "same file, llama.cpp"
 COLOURS = (SKY, BLUE, GREEN, YELLOW, ORANGE, VERMILION, PURPLE)

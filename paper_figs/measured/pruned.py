@@ -39,7 +39,8 @@ def ranking(context: Context, target: str, criterion: str) -> pd.DataFrame:
         count, length = context.setup.profile.measured_calibration
         rows = rows[:count, :length]
     layers = layer_count(context)
-    chosen = choose_sublayers(context.lm, f"{target}:{layers}@{criterion}".removesuffix("@cosine"), rows)
+    spec = f"{target}:{layers}@{criterion}".removesuffix("@cosine")
+    chosen = choose_sublayers(context.lm, spec, rows, memory=context.memory)
     return pd.DataFrame(
         {
             "kind": [part.kind for part in chosen.parts],

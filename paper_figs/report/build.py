@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from PIL import Image
 from paper_figs.catalogue import FIGURES
 from paper_figs.figure import Verdict
 from paper_figs.page import FAMILIES, claim_latex, mathml, render, symbols_of, text
-from paper_figs.report.summary import summary, write_summary
+from paper_figs.report.summary import costs, summary, write_summary
 from sim.sweeps.results import ATTACK, SWEEP, read_json, theorem_table
 from theory import catalogue
 from theory.files import atomic_path
@@ -166,7 +166,7 @@ def _tests() -> dict[str, Any] | None:
     return {"rows": rows, "draws": f"{sweep['total_draws']:,}", "seed": sweep["seed"]}
 
 
-def provenance(sidecars: Iterable[dict[str, Any]]) -> dict[str, dict[str, str]]:
+def provenance(sidecars: Sequence[dict[str, Any]]) -> dict[str, dict[str, str]]:
     """Facts by group: models, setup, versions, machine and time; figures that differ show every value."""
     facts: dict[str, list[str]] = {}
     for side in sidecars:
@@ -181,9 +181,8 @@ def provenance(sidecars: Iterable[dict[str, Any]]) -> dict[str, dict[str, str]]:
             groups.setdefault(group, {})[rest] = "; ".join(values)
         elif group in ("softmax-drift", "commit", "machine"):
             groups.setdefault("run", {})[name] = "; ".join(values)
-    seconds = sum(float(side["provenance"]["seconds"]) for side in sidecars)
     groups.setdefault("run", {})["computed"] = f"{min(facts['computed'])} to {max(facts['computed'])}"
-    groups["run"]["seconds of computation"] = str(round(seconds))
+    groups["run"]["processor seconds"] = str(costs(sidecars)["total"])
     return groups
 
 

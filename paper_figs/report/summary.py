@@ -27,9 +27,25 @@ def summary(sidecars: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "commit": sidecars[0]["provenance"]["commit"],
         "figures": sorted(by_id),
         "answer": [{"figure": name, "sentence": by_id[name]["takeaway"]} for name in ANSWER if name in by_id],
+        "processor_seconds": costs(sidecars),
         "tallies": {str(whose): tally(sidecars, whose) for whose in Whose},
         "findings": [{"figure": side["id"], **finding} for side in sidecars for finding in side["findings"]],
     }
+
+
+def costs(sidecars: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Processor seconds of every computation, the dearest first, of every drawing, and of all together.
+
+    A computation that several figures share is counted once, whichever run made it. Start-up and the pages
+    are not in it.
+    """
+    computing: dict[str, float] = {}
+    for side in sidecars:
+        computing |= side["provenance"]["processor_seconds"]
+    drawing = {side["id"]: side["provenance"]["drawing_seconds"] for side in sidecars}
+    total = round(sum(computing.values()) + sum(drawing.values()))
+    dearest = dict(sorted(computing.items(), key=lambda one: -one[1]))
+    return {"total": total, "computing": dearest, "drawing": drawing}
 
 
 def tally(sidecars: Sequence[dict[str, Any]], whose: Whose) -> dict[str, int]:

@@ -17,13 +17,13 @@ from torch import Tensor
 from real.models.load import LanguageModel
 from real.scores.accepted import Accepted
 from real.scores.blocks import Part, identity, in_blocks, ranges
-from real.scores.likelihood import log_probabilities
 from real.scores.resolved import resolve
 from real.scores.sampled import Draw, judged, kept_log_probabilities, some_rows
 from real.scores.spelling import spelling
 from real.scores.tree import Question, Tree, trees
 from real.scores.verdict import ALPHA, Evidence, Interval, sampled
 from real.tasks.source import TaskSource
+from real.text.likelihood import log_probabilities
 from real.text.sample import Samples, pack
 from theory.sequences.betting import lower_limit
 from theory.sequences.scores import ScoredTexts

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from real.models.load import LanguageModel
-from real.scores.likelihood import log_probabilities, read_tokens
 from real.tasks.source import TaskSource
+from real.text.likelihood import log_probabilities, read_tokens
 from real.text.prompting import encode_text
 from real.text.sample import pack
 

@@ -20,7 +20,6 @@ from real.pruning.calibration import Calibration
 from real.pruning.variants import variant
 from real.scores.blocks import identity, in_blocks, ranges
 from real.scores.forecast import Rule, as_facts, asked_of, verdict_of
-from real.scores.likelihood import log_probabilities
 from real.scores.report import Many, ScoreReport, ScoreVerdict
 from real.scores.routes import Sampled, noise_floor
 from real.scores.sampled import (
@@ -36,6 +35,7 @@ from real.scores.sampled import (
 from real.scores.verdict import Evidence, Interval, sampled
 from real.tasks.source import Scorer, TaskSource
 from real.text.drafted import write_from_drafts
+from real.text.likelihood import log_probabilities
 from real.text.sample import Samples, pack, row_generators
 from theory.sequences.betting import lower_limit
 from theory.sequences.paired_scores import le_cam_pair, le_cam_rows

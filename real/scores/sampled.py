@@ -18,8 +18,8 @@ from real.records.record import RecordError
 from real.records.tokenizer import tokenizer_hash
 from real.scores.accepted import Accepted, cut
 from real.scores.blocks import identity, in_blocks, ranges
-from real.scores.likelihood import log_probabilities
 from real.tasks.source import Asked, Scorer, TaskSource
+from real.text.likelihood import log_probabilities
 from real.text.sample import Samples, pack, sample
 from theory.sequences.scores import ScoredTexts, deciding_log_weights
 

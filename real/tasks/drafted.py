@@ -1,4 +1,7 @@
-"""The harness' way of letting a model write, with another model's texts as drafts: equal texts, less work."""
+"""The harness' ways of asking a model: equal answers for less work.
+
+What it writes is verified against another model's texts; what contexts share is read once.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from torch import Tensor
 
 from real.models.load import LanguageModel
 from real.text.drafted import write_from_drafts
+from real.text.likelihood import read_tokens
+from real.text.sample import pack
 
 _ANSWERS = 64  # written before they are kept
 Drafts = dict[str, str]
@@ -28,6 +33,29 @@ class DraftedLM(HFLM):  # type: ignore[misc]
         super().__init__(pretrained=lm.model, device=str(lm.device), **settings)
         self._lm = lm
         self._drafts = {tuple(self._ids(context)): (context, text) for context, text in drafts.items()}
+
+    def _loglikelihood_tokens(
+        self, requests: list[Any], disable_tqdm: bool = False, override_bs: int | None = None
+    ) -> list[tuple[float, bool]]:
+        """Log-probability of every ending, and whether greedy decoding writes it."""
+        longest = max((len(context) + len(ending) for _, context, ending in requests), default=0)
+        if not requests or not self._lm.checks.shared or longest > self.max_length + 1:
+            alone: list[tuple[float, bool]] = super()._loglikelihood_tokens(
+                requests, disable_tqdm, override_bs
+            )
+            return alone
+        order = sorted(range(len(requests)), key=lambda place: requests[place][1])  # equal contexts together
+        contexts = dict.fromkeys(tuple(context) for _, context, _ in requests)
+        places = {context: place for place, context in enumerate(contexts)}
+        rows = [(places[tuple(requests[place][1])], list(requests[place][1])) for place in order]
+        texts = pack(self._lm, rows, [list(requests[place][2]) for place in order], 1.0, seed=0)
+        log_prob, greedy = read_tokens(self._lm, texts)
+        answers: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
+        for row, place in enumerate(order):
+            answers[place] = float(log_prob[row].sum()), bool(greedy[row].all())
+            if (asked := requests[place][0]) is not None:
+                self.cache_hook.add_partial("loglikelihood", asked, answers[place])
+        return answers
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """Answers to the harness' requests, in batches that share what their contexts share."""

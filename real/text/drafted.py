@@ -191,7 +191,7 @@ def _writer(
     prompts = [row.prompt for row in rows]
     most = min(map(len, prompts), default=1) - 1
     shared = next((n for n in range(most) if len({prompt[n] for prompt in prompts}) > 1), most)
-    memory = read(lm, torch.tensor(prompts[0][:shared])) if shared else None
+    memory = read(lm, torch.tensor([prompts[0][:shared]])) if shared else None
     shared = 0 if memory is None else shared
     return _Writer(lm, new_tokens, temperature, ended, shared, memory, lm.checks.shared, stop_tokens(lm))
 

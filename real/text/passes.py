@@ -29,30 +29,39 @@ def final_hidden(lm: LanguageModel, tokens: Tensor, batch_size: int = 16) -> Ten
 
 
 def read(lm: LanguageModel, tokens: Tensor, memory: Any = None) -> Any:
-    """The cache after a text ``(L,)``; None for no text and for models whose cache cannot be shared.
+    """The cache after texts of one length ``(k, L)``; None for no text and models whose cache is not shared.
 
-    ``memory`` is the cache after the text's beginning, which is not read again.
+    ``memory`` is the cache after the beginning of all of them, which is not read again.
     """
     if not lm.checks.shared:
         return None
     known = 0 if memory is None else int(memory.get_seq_length())
-    if len(tokens) == known:
-        return memory
+    if tokens.shape[1] == known == 0:
+        return None
+    cache = copy.deepcopy(memory)  # a pass writes into its cache
+    if cache is not None:
+        cache.batch_repeat_interleave(len(tokens))
+    if tokens.shape[1] == known:
+        return cache
     with torch.inference_mode():
         output = _backbone(lm)(
-            input_ids=tokens[known:].unsqueeze(0).to(lm.device),
-            past_key_values=copy.deepcopy(memory),  # a pass writes into its cache
-            use_cache=True,
+            input_ids=tokens[:, known:].to(lm.device), past_key_values=cache, use_cache=True
         )
     return output.past_key_values
 
 
-def hidden_after(lm: LanguageModel, memory: Any, tokens: Tensor) -> Tensor:
-    """Head inputs ``(k, n, d)`` of right-padded tokens ``(k, n)`` that all follow the text in ``memory``."""
+def hidden_after(lm: LanguageModel, memory: Any, tokens: Tensor, text: Tensor | None = None) -> Tensor:
+    """Head inputs ``(k, n, d)`` of right-padded tokens ``(k, n)`` that follow texts in ``memory``.
+
+    text: which of them each row follows, ``(k,)``; without it there is only one.
+    """
     if memory is None:
         return final_hidden(lm, tokens, len(tokens))
     cache = copy.deepcopy(memory)  # a pass writes into its cache
-    cache.batch_repeat_interleave(len(tokens))
+    if text is None:
+        cache.batch_repeat_interleave(len(tokens))
+    else:
+        cache.batch_select_indices(text.to(lm.device))
     with torch.inference_mode():
         output = _backbone(lm)(input_ids=tokens.to(lm.device), past_key_values=cache, use_cache=True)
     hidden: Tensor = output.last_hidden_state

@@ -72,38 +72,42 @@ def free_runs(
 ) -> Iterator[FreeRunning]:
     """Let the dense and the pruned model answer each prompt on their own with the same random numbers.
 
-    Both run the same Gumbel race (theorem G11), or both decode greedily; both stop at their own end of
-    sequence. ``temperature`` divides the logits in sampling and in every measured quantity. The model is
-    pruned once, for all prompts.
+    Both run the same Gumbel race (theorem G11), one for each prompt, or both decode greedily; both stop at
+    their own end of sequence. ``temperature`` divides the logits in sampling and in every measured
+    quantity. The model is pruned once, for all prompts.
     """
     sampling_temperature = 0.0 if greedy else temperature
-    encoded = [encode_prompts(lm, [prompt], steps)[0] for prompt in prompts]
-    texts = [sample(lm, [ids], steps, 1, sampling_temperature, seed) for ids in encoded]
-    hidden = [_step_hidden(lm, text) for text in texts]
+    encoded = encode_prompts(lm, list(prompts), steps)
+    dense = sample(lm, encoded, steps, 1, sampling_temperature, seed)
+    hidden = [_step_hidden(lm, dense, row) for row in range(len(dense))]
     logits = [head_logits(lm, states) for states in hidden]
     with variant(lm, spec, calibration) as other:
-        for ids, dense, dense_hidden, dense_logits in zip(encoded, texts, hidden, logits, strict=True):
-            own = sample(other, [ids], steps, 1, sampling_temperature, seed)
-            n = min(len(dense.continuation(0)), len(own.continuation(0)))
-            own_hidden = _step_hidden(other, own)[:n]
+        own = sample(other, encoded, steps, 1, sampling_temperature, seed)
+        for row, (dense_hidden, dense_logits) in enumerate(zip(hidden, logits, strict=True)):
+            dense_tokens, own_tokens = dense.continuation(row), own.continuation(row)
+            n = min(len(dense_tokens), len(own_tokens))
+            own_hidden = _step_hidden(other, own, row)[:n]
             own_logits = head_logits(other, own_hidden)
-            direct_logits = head_logits(other, _step_hidden(other, dense)[:n])
+            direct_logits = head_logits(other, _step_hidden(other, dense, row)[:n])
             yield FreeRunning(
                 spec=str(spec),
-                dense_tokens=dense.continuation(0),
-                pruned_tokens=own.continuation(0),
+                dense_tokens=dense_tokens,
+                pruned_tokens=own_tokens,
                 hidden=measure_vectors(dense_hidden[:n], own_hidden),
                 logits=measure(dense_logits[:n], own_logits, temperature),
                 direct=measure(dense_logits[:n], direct_logits, temperature),
                 history=measure(direct_logits, own_logits, temperature),
-                first_divergence=common_prefix(dense.continuation(0), own.continuation(0)),
+                first_divergence=common_prefix(dense_tokens, own_tokens),
             )
 
 
-def _step_hidden(lm: LanguageModel, samples: Samples) -> Tensor:
-    """Head inputs ``(n, d)`` that predict each generated token of a single row."""
-    start, end = int(samples.prompt_lengths[0]), int(samples.lengths[0])
-    return final_hidden(lm, samples.tokens)[0, start - 1 : end - 1]
+def _step_hidden(lm: LanguageModel, samples: Samples, row: int) -> Tensor:
+    """Head inputs ``(n, d)`` that predict each generated token of a row, which is read by itself.
+
+    Then equal texts have equal numbers, to the last bit, whatever the others are.
+    """
+    start, end = int(samples.prompt_lengths[row]), int(samples.lengths[row])
+    return final_hidden(lm, samples.tokens[row : row + 1, :end])[0, start - 1 : end - 1]
 
 
 def common_prefix(one: Tensor, other: Tensor) -> int:

@@ -25,7 +25,6 @@ from real.models.load import LanguageModel
 from real.pruning.spec import names_checkpoint
 from real.pruning.variants import variant
 from real.scores.forecast import read_source
-from real.scores.likelihood import log_probabilities
 from real.scores.options import Chosen, choose, follow
 from real.scores.resolved import RIGHT, WRONG, resolve
 from real.scores.sampled import Draw, Judged, judged, scorer_of
@@ -34,6 +33,7 @@ from real.tasks.drafted import Drafts
 from real.tasks.evaluate import answer, task_manager
 from real.tasks.source import TaskSource
 from real.tasks.summary import DENSE
+from real.text.likelihood import log_probabilities
 from real.text.sample import sample
 from theory.fingerprint import fingerprint
 from theory.terminal.console import say, track

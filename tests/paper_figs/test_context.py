@@ -83,6 +83,25 @@ def test_provenance_of_shared_work_reaches_the_figure(context):
         assert {"torch", "python"} <= set(provenance["versions"])
 
 
+def test_processor_seconds_are_counted_once_and_reach_whoever_uses_the_work(context):
+    def shared(ctx):
+        busy = time.process_time() + 0.2
+        while time.process_time() < busy:
+            pass
+        return small_table(ctx)
+
+    def outer(ctx):
+        return ctx.recall(shared)
+
+    for ctx in (context, again(context)):
+        _, provenance = ctx.recall_with_provenance(outer)
+        own = {
+            name.split()[0].rpartition(".")[2]: cost for name, cost in provenance["processor_seconds"].items()
+        }
+        assert own["shared"] >= 0.2 > own["outer"]
+    assert context.costs == again(context).recall_with_provenance(outer)[1]["processor_seconds"]
+
+
 def test_killed_in_the_middle_of_writing_leaves_nothing_that_looks_finished(context, tmp_path):
     script = tmp_path / "slow.py"
     script.write_text(

@@ -140,7 +140,11 @@ def test_a_beginning_read_once_serves_every_architecture(name: str) -> None:
     lm = language_model(name)
     beginning = some_tokens(1, 1, 12)[0]
     rows = torch.cat([beginning.expand(3, -1), some_tokens(2, 3, 5)], dim=1)
-    memory = read(lm, beginning)
+    memory = read(lm, beginning[None])
     for _ in range(2):  # the memory is not used up
         hidden = hidden_after(lm, memory, rows[:, 12:])
         torch.testing.assert_close(hidden, final_hidden(lm, rows)[:, 12:], rtol=1e-4, atol=1e-4)
+    several = read(lm, rows[:, :14], memory)
+    for text in ([2, 0, 0, 1], [0]):
+        hidden = hidden_after(lm, several, rows[text, 14:], torch.tensor(text))
+        torch.testing.assert_close(hidden, final_hidden(lm, rows)[text, 14:], rtol=1e-4, atol=1e-4)

@@ -19,11 +19,11 @@ from real.models.load import LanguageModel
 from real.models.save import save
 from real.records.record import Decoding, RecordError
 from real.scores.forecast import forecast_scores
-from real.scores.likelihood import log_probabilities
 from real.scores.sampled import graded
 from real.tasks.graded import read_graded
 from real.tasks.source import Asked
 from real.tasks.user_file import search_scorer
+from real.text.likelihood import log_probabilities
 from tests.real.conftest import tiny_language_model
 from tests.real.tasks.test_sandbox import needs_sandbox
 from theory.terminal.run import run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,20 @@ def test_answers_are_byte_for_byte_those_of_the_harness(tiny_lm: LanguageModel, 
         for drafts in (dense, wrong, {}, dict(list(dense.items())[:2]), dict.fromkeys(CONTEXTS, "")):
             assert harness_model(other, 2, drafts).generate_until(_requests()) == truth
     assert (truth == list(dense.values())) == (spec == "attn:0")
+
+
+def test_options_read_together_have_the_harness_own_likelihoods(tiny_lm: LanguageModel) -> None:
+    contexts = [*CONTEXTS[:3], "one", "two", ""]
+    requests = [
+        Instance("loglikelihood", {}, (context, option), n)
+        for n, (context, option) in enumerate(product(contexts, (" a", " ab", " zebra")))
+    ]
+    model = harness_model(tiny_lm, 2)
+    found = model.loglikelihood(requests)
+    model.__class__ = type("Own", (type(model),), {"_loglikelihood_tokens": HFLM._loglikelihood_tokens})
+    for (ours, greedy), (theirs, also) in zip(found, model.loglikelihood(requests), strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-4)
+        assert greedy == also
 
 
 def test_what_drafts_cannot_serve_is_left_to_the_harness(

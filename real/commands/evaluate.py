@@ -85,7 +85,7 @@ def evaluate(
     import pandas as pd
 
     from real.commands.evaluate_output import show_scores
-    from real.commands.workload import check_harness
+    from real.commands.workload import check_harness, made
     from real.models.load import load, load_encoder
     from real.models.registry import ENCODERS
     from real.tasks.evaluate import evaluate as tables
@@ -94,7 +94,7 @@ def evaluate(
     lm = load_encoder(model, device, dtype) if model in ENCODERS else load(model, device, dtype, named)
     if model not in ENCODERS:
         require_allowed(wanted, allow_code)
-        check_harness(lm, wanted, limit, batch_size, 1 + len(specs) + len(served), yes)
+        check_harness(lm, wanted, limit, batch_size, 1 + made(specs, given) + len(served), yes)
     settings: dict[str, Any] = {
         "limit": limit,
         "batch_size": batch_size,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from rich.console import Group
 from rich.text import Text
 
+from real.commands.calibrations import cells, columns, remarks
 from real.models.load import LanguageModel
 from real.tasks.public_sets import PUBLIC
 from real.tasks.summary import summarise, without_signal
@@ -51,7 +53,7 @@ def baseline_table(summary: pd.DataFrame, title: str) -> Group:
 
 def summary_tables(summary: pd.DataFrame, title: str) -> Group:
     """One table for each task, in the order of their names."""
-    tables = []
+    tables: list[Any] = []
     for task, rows in summary.groupby("task"):
         baselines = [
             f"{words} {rows[name].iloc[0]:.2f}"
@@ -59,14 +61,19 @@ def summary_tables(summary: pd.DataFrame, title: str) -> Group:
             if not pd.isna(rows[name].iloc[0])
         ]
         known = f" ({', '.join(baselines)})" if baselines else ""
+        spreads = [
+            [] if pd.isna(least) else [least, most] for least, most in zip(*_spread(rows), strict=True)
+        ]
+        chaotic = any(spreads)
         table = plain_table(
-            "spec", "score", "change", "lost", "gained", "McNemar p", "same answer",
+            "spec", "score", *columns(chaotic), "change", "lost", "gained", "McNemar p", "same answer",
             title=f"{task}{known}",
         )  # fmt: skip
-        for row in rows.itertuples():
+        for row, spread in zip(rows.itertuples(), spreads, strict=True):
             table.add_row(
                 str(row.spec),
                 f"{row.score:.2f} [{row.lower:.2f}, {row.upper:.2f}]",
+                *cells(chaotic, spread, 2),
                 f"{row.change:+.2f} [{row.change_lower:+.2f}, {row.change_upper:+.2f}]",
                 str(row.right_to_wrong),
                 str(row.wrong_to_right),
@@ -74,4 +81,11 @@ def summary_tables(summary: pd.DataFrame, title: str) -> Group:
                 f"{row.agreement:.2f}",
             )
         tables.append(table)
-    return Group(Text(visible(title), "bold"), *tables, _LEGEND)
+    chaotic_specs = summary["spec"][summary["score_least"].notna()]
+    return Group(Text(visible(title), "bold"), *tables, _LEGEND, *remarks(chaotic_specs, "score"))
+
+
+def _spread(rows: pd.DataFrame) -> tuple[list[float], list[float]]:
+    """The least and the most score over calibration texts, NaN where one is all."""
+    least, most = (rows[name].astype(float).tolist() for name in ("score_least", "score_most"))
+    return least, most

@@ -131,14 +131,14 @@ def _forecast_texts(
 ) -> None:
     """Forecast models that transformers run."""
     from real.commands import forecast_output
-    from real.commands.workload import check_texts
+    from real.commands.workload import check_texts, made
     from real.forecast.report import TextReport
     from real.forecast.text_drift import forecast as forecasts
     from real.forecast.text_drift import reference
     from real.models.load import load
 
     lm = load(model, plan.device, plan.dtype, named)
-    check_texts(lm, plan.prompts, plan.tokens, plan.samples, 3 + len(specs), yes)
+    check_texts(lm, plan.prompts, plan.tokens, plan.samples, 3 + made(specs, given), yes)
     dense = reference(lm, plan.prompts, plan.tokens, plan.samples, plan.temperature, plan.seed)
     found = []
     for result in forecasts(lm, specs, dense, given):

@@ -11,6 +11,7 @@ import torch
 from rich.table import Table
 from rich.text import Text
 
+from real.commands.calibrations import cells, columns, remarks
 from real.forecast.first_divergence import first_divergence_table
 from real.forecast.noise import NoiseFloor
 from real.forecast.report import TextReport
@@ -35,8 +36,10 @@ def show(lm: LanguageModel, found: Sequence[Forecast]) -> None:
     table = plain_table("spec", *kinds, title=title, caption=_caption(first))
     for result, row in zip(found, judged, strict=True):
         table.add_row(result.spec, *map(_cell, row))
+    chaotic = [result.spec for result in found if result.kl_per_token_calibrations]
     numbers = plain_table(
-        "spec", "TV", "half-life", "identical tokens", "KL/token", "accepted drafts", "greedy"
+        *("spec", "TV", "half-life", "identical tokens", "KL/token", *columns(bool(chaotic))),
+        *("accepted drafts", "greedy"),
     )
     for result in found:
         numbers.add_row(
@@ -45,11 +48,12 @@ def show(lm: LanguageModel, found: Sequence[Forecast]) -> None:
             _half_life(result.half_life, result.horizon),
             _interval(result.identical_tokens, 1, "\n"),
             _interval(result.kl_per_token, 3, "\n"),
+            *cells(bool(chaotic), result.kl_per_token_calibrations, 3),
             _interval(result.acceptance, 3, "\n"),
             _greedy(result),
         )
     floor = [_noise(first.noise, lm)] if first.noise else []
-    console.show(table, numbers, *floor, _divergences(found))
+    console.show(table, numbers, *floor, _divergences(found), *remarks(chaotic, "KL per token"))
 
 
 def _noise(noise: NoiseFloor, lm: LanguageModel) -> str:

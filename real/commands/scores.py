@@ -183,7 +183,7 @@ def compare(asked: Asked, csv_file: Path | None) -> None:
 
 def _loaded(asked: Asked) -> tuple[LanguageModel, list[TaskSource]]:
     """The dense model, and the tasks: bad ones are refused before it is loaded."""
-    from real.commands.workload import check_questions
+    from real.commands.workload import check_questions, made
     from real.models.devices import own_device
     from real.models.load import load
     from real.scores.forecast import needs_model, read_source
@@ -194,7 +194,7 @@ def _loaded(asked: Asked) -> tuple[LanguageModel, list[TaskSource]]:
     lm = load(asked.model, own_device(asked.device), asked.dtype, asked.parts)
     read = [read_source(one, lm, asked.limit, allow_code=asked.allow_code) for one in sources]
     counted = [replace(one, questions=one.questions[: asked.limit]) for one in read]
-    check_questions(lm, counted, asked.samples, 2 + len(asked.specs), asked.yes)
+    check_questions(lm, counted, asked.samples, 2 + made(asked.specs, asked.calibration), asked.yes)
     return lm, read
 
 

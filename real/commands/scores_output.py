@@ -12,6 +12,7 @@ import torch
 from rich.table import Table
 from rich.text import Text
 
+from real.commands.calibrations import cells, columns, remarks
 from real.models.load import LanguageModel
 from real.scores.forecast import Rule
 from real.scores.report import ScoreReport, ScoreVerdict, in_words
@@ -46,19 +47,20 @@ def show(lm: LanguageModel, report: ScoreReport, decoding: Decoding) -> None:
     if len({one.spec for one in report.verdicts}) > 1:
         together = ", ".join(f"{one.spec} on {one.task}" for one in report.together(decoding)) or "none"
         parts.append(f"safe together ({report.many}, {decoding}, prompts like these): {together}")
-    console.show(*parts)
+    console.show(*parts, *remarks((one.spec for one in report.verdicts if one.after_calibrations), "score"))
 
 
 def _table(verdicts: Sequence[ScoreVerdict]) -> Table:
     """One task's verdicts, a line for each variant and way of decoding."""
-    first = verdicts[0]
+    first, chaotic = verdicts[0], any(one.after_calibrations for one in verdicts)
     table = plain_table(
-        "spec", "decoding", "score", "these prompts", "prompts like these",
+        "spec", "decoding", "score", *columns(chaotic), "these prompts", "prompts like these",
         title=f"{first.task}, {first.prompts} questions", whole=3,
     )  # fmt: skip
     for one in verdicts:
         score = f"{one.before.mean:.3f} → {one.after.mean:.3f}"
-        table.add_row(one.spec, one.decoding, score, _cell(one.these), _cell(one.like))
+        spread = cells(chaotic, one.after_calibrations, 3)
+        table.add_row(one.spec, one.decoding, score, *spread, _cell(one.these), _cell(one.like))
     return table
 
 

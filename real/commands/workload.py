@@ -9,6 +9,7 @@ from theory.terminal.cost import check_cost
 
 if TYPE_CHECKING:
     from real.models.load import LanguageModel
+    from real.pruning.calibration import Calibration
     from real.tasks.source import TaskSource
 
 # One token costs two operations per weight; a small machine's core does some 2e10 a second, an accelerator
@@ -59,6 +60,13 @@ def check_texts(
         seconds_per_token(lm) * passes * (read + rows * tokens),
         bytes_per_step(lm) * rows * tokens + 16 * read,
     )
+
+
+def made(specs: Sequence[str], calibration: Calibration) -> int:
+    """How many models variants come to: chaotic specs are made with several calibration texts."""
+    from real.pruning.calibration import calibration_seeds
+
+    return sum(len(calibration_seeds(spec, calibration)) for spec in specs)
 
 
 def check_questions(

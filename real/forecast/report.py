@@ -12,6 +12,7 @@ import pandas as pd
 from real.forecast.text_drift import Forecast, default_prompts, forecast, reference
 from real.forecast.verdict import Verdict, verdicts
 from real.models.load import AnyModel, loaded
+from real.pruning.calibration import spread
 from real.scores.verdict import Interval
 from theory import Band
 from theory.outside import drawn
@@ -82,12 +83,17 @@ class TextReport:
         return {one.spec: verdicts(one) for one in self.forecasts}
 
     def frame(self) -> pd.DataFrame:
-        """One row per variant: numbers with their limits, the total variation of all tokens, verdicts."""
+        """One row per variant: numbers with their limits, the total variation of all tokens, verdicts.
+
+        kl_per_token_least, _most: over three calibration texts, for specs whose masks are found layer by
+        layer; else NaN.
+        """
         rows = []
         for one in self.forecasts:
             row: dict[str, Any] = {"spec": one.spec, "prompts": one.prompts, "tokens": one.horizon}
             for name in _NUMBERS:
                 row |= _limits(name, getattr(one, name))
+            row |= spread("kl_per_token", one.kl_per_token_calibrations)
             row |= _limits("tv", _last(one.sequence_tv))
             rows.append(row | {found.kind: found.outcome.value for found in verdicts(one)})
         return pd.DataFrame(rows)

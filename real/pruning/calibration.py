@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from real.models.load import LanguageModel
-from real.pruning.spec import Drop, Quantise, Repair, Spec, Step
+from real.pruning.spec import Drop, Quantise, Repair, Sparsify, Spec, Step, names_checkpoint, parse_spec
 from real.text.own import own_tokens
 from real.text.texts import calibration_tokens
 from theory.names import lookup
@@ -21,6 +21,7 @@ MEASURED = (8, 64)
 
 Calibration = Tensor | Sequence[str] | Sequence[Tensor] | Literal["own"] | None
 OWN: Literal["own"] = "own"
+SEEDS = (0, 1, 2)  # of the calibration texts on which a chaotic spec is shown
 
 
 def needs_calibration(spec: Spec) -> bool:
@@ -34,6 +35,34 @@ def _looks_at_data(step: Step) -> bool:
     if isinstance(step, Repair):
         return True
     return not isinstance(step, Quantise) and step.method != "magnitude"
+
+
+def is_chaotic(spec: Spec) -> bool:
+    """Whether another calibration text gives a visibly other model.
+
+    Wanda and SparseGPT find masks layer by layer, each on what the pruned layers before it give: a few other
+    weights early move many later.
+    """
+    return any(isinstance(step, Sparsify) and step.method != "magnitude" for step in spec.steps)
+
+
+def calibration_seeds(name: str | Spec, calibration: Calibration = None) -> tuple[int, ...]:
+    """Seeds of the calibration texts that a variant is shown on: three if it is chaotic, else the first.
+
+    Token ids that are given are taken as they are: no seed draws others.
+    """
+    fixed = isinstance(calibration, Tensor) or any(isinstance(part, Tensor) for part in calibration or ())
+    if fixed or (isinstance(name, str) and names_checkpoint(name)) or not is_chaotic(parse_spec(name)):
+        return SEEDS[:1]
+    return SEEDS
+
+
+def spread(name: str, values: Sequence[float]) -> dict[str, float]:
+    """Columns of a table: the least and the most of ``values`` over calibration texts; NaN without any."""
+    return {
+        f"{name}_least": min(values, default=float("nan")),
+        f"{name}_most": max(values, default=float("nan")),
+    }
 
 
 def calibration_rows(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from real.models.load import LanguageModel, load
 from real.pruning.apply import pruned
-from real.pruning.calibration import Calibration
+from real.pruning.calibration import Calibration, calibration_seeds
 from real.pruning.choose import Memory
 from real.pruning.spec import Spec, names_checkpoint
 from real.text.texts import passages
 from theory.terminal.console import say
+
+T = TypeVar("T")
 
 
 class MismatchError(ValueError):
@@ -20,11 +23,15 @@ class MismatchError(ValueError):
 
 @contextmanager
 def variant(
-    lm: LanguageModel, name: str | Spec, calibration: Calibration = None, memory: Memory | None = None
+    lm: LanguageModel,
+    name: str | Spec,
+    calibration: Calibration = None,
+    memory: Memory | None = None,
+    seed: int = 0,
 ) -> Iterator[LanguageModel]:
     """Yield the model that ``name`` stands for: ``lm`` pruned in place until the block ends, or a loaded one.
 
-    ``calibration`` and ``memory`` as in :func:`real.pruned`.
+    ``calibration``, ``memory`` and ``seed`` as in :func:`real.pruned`.
 
     Raises
     ------
@@ -36,8 +43,26 @@ def variant(
         check_comparable(lm, other)
         yield other
     else:
-        with pruned(lm, name, calibration, memory=memory):
+        with pruned(lm, name, calibration, seed, memory):
             yield lm
+
+
+def recalibrated(
+    lm: LanguageModel,
+    name: str | Spec,
+    measure: Callable[[LanguageModel], T],
+    calibration: Calibration = None,
+    memory: Memory | None = None,
+) -> list[T]:
+    """What ``measure`` finds in the variant made with each further calibration text.
+
+    Empty unless the variant is chaotic, see :func:`real.pruning.calibration.calibration_seeds`.
+    """
+    found = []
+    for seed in calibration_seeds(name, calibration)[1:]:
+        with variant(lm, name, calibration, memory, seed) as other:
+            found.append(measure(other))
+    return found
 
 
 def check_comparable(dense: LanguageModel, other: LanguageModel) -> None:

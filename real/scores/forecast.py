@@ -11,7 +11,7 @@ import torch
 
 from real.models.load import AnyModel, LanguageModel, loaded
 from real.pruning.calibration import Calibration
-from real.pruning.variants import variant
+from real.pruning.variants import recalibrated, variant
 from real.records.record import is_record
 from real.scores.blocks import Part, as_json, from_json, identity, in_blocks, ranges
 from real.scores.report import Many, ScoreReport, ScoreVerdict
@@ -118,8 +118,10 @@ def forecast_scores(
             for index, one in enumerate(routes):
                 found[index, spec], took = _judged(one, other, owner, spec, rule, noises[index])
                 seconds[spec] += took
-    verdicts = tuple(one for index in range(len(routes)) for spec in specs for one in found[index, spec])
-    return ScoreReport(lm.name, rule.epsilon, rule.alpha, many, verdicts, seconds)
+        for index, verdicts in enumerate(_recalibrated(lm, spec, routes, found, calibration)):
+            found[index, spec] = verdicts
+    every = tuple(one for index in range(len(routes)) for spec in specs for one in found[index, spec])
+    return ScoreReport(lm.name, rule.epsilon, rule.alpha, many, every, seconds)
 
 
 def _judged(
@@ -140,6 +142,40 @@ def _judged(
         ]
         if read == total or all(one.like.outcome is not Outcome.UNDECIDED for one in found):
             return found, seconds
+
+
+def _recalibrated(
+    lm: LanguageModel,
+    spec: str,
+    routes: Sequence[Route],
+    found: dict[tuple[int, str], list[ScoreVerdict]],
+    calibration: Calibration,
+) -> list[list[ScoreVerdict]]:
+    """The verdicts of ``spec`` for each route, with its scores on the other calibration texts."""
+
+    def scores(other: LanguageModel) -> list[dict[Decoding, float]]:
+        owner = identity(other, "real.scores.routes", spec, as_facts(calibration))
+        counts = [found[index, spec][0].prompts for index in range(len(routes))]
+        return [_score(one, other, owner, spec, count) for one, count in zip(routes, counts, strict=True)]
+
+    again = recalibrated(lm, spec, scores, calibration)
+    return [
+        [
+            replace(
+                one, after_calibrations=(one.after.mean, *(score[index][one.decoding] for score in again))
+            )
+            if again
+            else one
+            for one in found[index, spec]
+        ]
+        for index in range(len(routes))
+    ]
+
+
+def _score(one: Route, other: LanguageModel, owner: str, spec: str, prompts: int) -> dict[Decoding, float]:
+    """Score of ``other`` on the first ``prompts`` questions, for each way of decoding."""
+    parts, _ = _read(one, other, owner, ranges(0, prompts), f"{spec} on {one.source.name}")
+    return {decoding: evidence.after.mean for decoding, evidence in one.evidence(parts).items()}
 
 
 def _read(

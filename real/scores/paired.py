@@ -17,7 +17,7 @@ from torch import Tensor
 
 from real.models.load import AnyModel, LanguageModel, loaded
 from real.pruning.calibration import Calibration
-from real.pruning.variants import variant
+from real.pruning.variants import recalibrated, variant
 from real.scores.blocks import identity, in_blocks, ranges
 from real.scores.forecast import Rule, as_facts, asked_of, verdict_of
 from real.scores.report import Many, ScoreReport, ScoreVerdict
@@ -106,14 +106,23 @@ def compare_scores(
     found: dict[tuple[int, str], ScoreVerdict] = {}
     seconds = {}
     for spec in track(list(specs), "comparing scores"):
-        with variant(lm, spec, calibration) as other:
+
+        def writes(other: LanguageModel, spec: str = spec) -> list[tuple[_Written, float]]:
             owner = identity(other, "real.scores.paired", spec, as_facts(calibration))
-            written = [_written(one, other, owner) for one in dense]
+            return [_written(one, other, owner) for one in dense]
+
+        with variant(lm, spec, calibration) as other:
+            written = writes(other)
+        again = recalibrated(lm, spec, writes, calibration)
         seconds[spec] = sum(took for _, took in written)
         for index, (one, (mine, _)) in enumerate(zip(dense, written, strict=True)):
             texts = _both(one, lm, mine)
             evidence, noise = _evidence(*texts, rule.alpha), noises[index].get("sampled", 0.0)
             found[index, spec] = verdict_of(one.source.name, spec, "sampled", evidence, rule, noise=noise)
+            if again:
+                others = (_evidence(*_both(one, lm, more[index][0]), rule.alpha).after.mean for more in again)
+                after = (evidence.after.mean, *others)
+                found[index, spec] = replace(found[index, spec], after_calibrations=after)
             say(_told(spec, one, mine, *texts))
     verdicts = tuple(found[index, spec] for index in range(len(dense)) for spec in specs)
     return ScoreReport(lm.name, rule.epsilon, rule.alpha, many, verdicts, seconds)

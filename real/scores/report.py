@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 import torch
 
+from real.pruning.calibration import spread
 from real.scores.routes import Decoding
 from real.scores.verdict import Explanation, Interval, Outcome, Verdict
 from theory.outside import drawn
@@ -31,7 +32,8 @@ class ScoreVerdict:
     on the listed questions and on prompts like them. log_evidence: log of an e-value against "the loss on
     prompts like these is at least epsilon". noise: what evaluating the dense model in two ways moves its
     score by (K10), measured in half precision; the limits of both verdicts are wider by it. explanation: of
-    sampled texts.
+    sampled texts. after_calibrations: the score of the variant on three calibration texts, this one's first,
+    where another text gives another model (masks found layer by layer); else empty.
     """
 
     task: str
@@ -45,6 +47,7 @@ class ScoreVerdict:
     log_evidence: float
     noise: float = 0.0
     explanation: Explanation | None = None
+    after_calibrations: tuple[float, ...] = ()
 
     def about(self, what: About) -> Verdict:
         """The verdict on these prompts, or on prompts like these."""
@@ -68,12 +71,16 @@ class ScoreReport:
     seconds: dict[str, float]
 
     def frame(self) -> pd.DataFrame:
-        """One row per task, spec and decoding; losses with limits for these and like prompts."""
+        """One row per task, spec and decoding; losses with limits for these and like prompts.
+
+        after_least, after_most: over three calibration texts, for specs whose masks are found layer by layer;
+        else NaN.
+        """
         rows = []
         for one in self.verdicts:
             row: dict[str, object] = {"task": one.task, "spec": one.spec, "decoding": one.decoding}
             row |= {"prompts": one.prompts, "before": one.before.mean, "after": one.after.mean}
-            row["noise"] = one.noise
+            row |= spread("after", one.after_calibrations) | {"noise": one.noise}
             for name, verdict in (("these", one.these), ("like", one.like)):
                 row |= {
                     f"{name}_verdict": verdict.outcome.value,

@@ -26,7 +26,7 @@ from real.models.settings import neutral_settings
 from real.pruning.calibration import Calibration
 from real.pruning.choose import Memory
 from real.pruning.spec import names_checkpoint, parse_spec
-from real.pruning.variants import variant
+from real.pruning.variants import recalibrated, variant
 from real.tasks.drafted import Drafts
 from real.tasks.harness import CHOICE_ONLY, harness_task
 from real.tasks.harness_model import harness_model
@@ -59,8 +59,9 @@ def evaluate(
 ) -> Iterator[pd.DataFrame]:
     """Yield one table of items for the dense model and one for every spec.
 
-    Columns: model, spec, task, item, metric, prediction, correct (score of the item in [0, 1]), and for
-    multiple choice probabilities (softmax of what the options are compared by). ``tasks`` are names
+    Columns: model, spec, task, item, metric, prediction, correct (score of the item in [0, 1]), for multiple
+    choice probabilities (softmax of what the options are compared by), for specs whose masks are found layer
+    by layer correct_1 and correct_2 (the same with two other calibration texts). ``tasks`` are names
     in ``TASKS``, "retrieval" (nDCG@10) or names of the harness, whose items come without a hub for those in
     :data:`real.tasks.public.PUBLIC`. With ``choice_only`` the dense model also
     answers every shipped multiple-choice task without seeing the question. Answers are kept in ``folder``
@@ -89,8 +90,14 @@ def evaluate(
     asked = [*tasks, *(baselines if choice_only else [])]
     yield answer(lm, DENSE, asked, manager, limit, batch_size, folder, drafts=drafts)
     for spec in track(specs, "evaluating"):
+
+        def answered(other: LanguageModel, spec: str = spec) -> pd.DataFrame:
+            return answer(other, spec, tasks, manager, limit, batch_size, folder, calibration, drafts)
+
         with variant(lm, spec, calibration, memory) as other:
-            yield answer(other, spec, tasks, manager, limit, batch_size, folder, calibration, drafts)
+            found = answered(other)
+        again = recalibrated(lm, spec, answered, calibration, memory)
+        yield found.assign(**{f"correct_{seed}": one["correct"] for seed, one in enumerate(again, 1)})
 
 
 def require_allowed(tasks: Sequence[str], allow_code: bool) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from real.pruning.calibration import spread
 from real.tasks.harness import CHOICE_ONLY
 from real.tasks.items import TASKS, task
 from real.tasks.public_sets import PUBLIC
@@ -19,7 +20,8 @@ _RESAMPLES = 2000
 def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
     """One row per spec and task: score with Wilson interval, flips against dense, agreement.
 
-    Columns: n, score, lower, upper (Wilson; bootstrap for graded scores), change, change_lower, change_upper
+    Columns: n, score, lower, upper (Wilson; bootstrap for graded scores), score_least, score_most (over three
+    calibration texts, where another gives another model), change, change_lower, change_upper
     (paired bootstrap over items), right_to_wrong, wrong_to_right (counts of flips), mcnemar (exact p-value of
     as many flips one way and the other), agreement (share of equal answers), chance, choice_only.
     """
@@ -42,6 +44,7 @@ def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.Dat
                 "score": group.correct.mean(),
                 "lower": lower,
                 "upper": upper,
+                **spread("score", _calibrations(group)),
                 "change": change.mean(),
                 "change_lower": limits[0],
                 "change_upper": limits[1],
@@ -54,6 +57,12 @@ def summarise(items: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.Dat
             }
         )
     return pd.DataFrame(rows)
+
+
+def _calibrations(group: pd.DataFrame) -> list[float]:
+    """Scores over calibration texts; none where one text is all that was asked."""
+    columns = [name for name in group if str(name).startswith("correct_") and group[name].notna().all()]
+    return [float(group[name].mean()) for name in ["correct", *columns]] if columns else []
 
 
 def chance(name: str) -> float | None:

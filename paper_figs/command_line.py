@@ -73,7 +73,7 @@ def main(
     full: Annotated[bool, typer.Option("--full", help="Many prompts and tokens: for a GPU.")] = False,
     model: Annotated[str, typer.Option(help="Registry name, hub id or local folder.")] = "smollm2-135m",
     encoder: Annotated[str, typer.Option(help="Retrieval encoder, named like --model.")] = "minilm-l6",
-    out: Annotated[Path, typer.Option(help="Folder for PNG, PDF, CSV and JSON.")] = Path("figures"),
+    out: Annotated[Path, typer.Option(help="Folder for pictures, CSV and JSON.")] = Path("figures"),
     seed: Seed = 0,
     device: Device = "cpu",
     force: Annotated[

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
+
+from paper_figs.contents import CONTENTS
 
 if TYPE_CHECKING:
     from paper_figs.context import Context, Setup
@@ -63,20 +65,54 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Table:
+    """What a reader sees of a table: the text of every cell."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Figure:
     """A figure or table of the paper, or one of ours.
 
     ``compute`` does all arithmetic and returns a tidy table; ``draw`` only draws that table, so that drawing
-    again costs nothing; ``caption(frame, setup)`` says what is shown, how it was measured, and what differs
-    from the paper. ``takeaway(frame)`` is the one sentence a reader must see first, computed from the data;
-    ``section`` is the paper's section, or the subject of a figure of ours, under which claims are grouped.
+    again costs nothing, and is None for a table, whose cells ``table`` puts into words;
+    ``caption(frame, setup)`` says what is shown, how it was measured, and what differs
+    from the paper. ``takeaway(frame)`` is the one sentence a reader must see first, computed from the data.
     """
 
     id: str
     title: str
     compute: Callable[[Context], pd.DataFrame]
-    draw: Callable[[pd.DataFrame], Canvas]
+    draw: Callable[[pd.DataFrame], Canvas] | None
     caption: Callable[[pd.DataFrame, Setup], str]
     claims: tuple[Claim, ...] = ()
     takeaway: Callable[[pd.DataFrame], str] | None = None
     section: str = ""
+    table: Callable[[pd.DataFrame], Table] | None = None
+
+
+def listed(
+    name: str,
+    compute: Callable[[Context], pd.DataFrame],
+    draw: Callable[[pd.DataFrame], Canvas] | None,
+    caption: Callable[[pd.DataFrame, Setup], str],
+    takeaway: Callable[[pd.DataFrame], str],
+    claims: tuple[Claim, ...] = (),
+) -> Figure:
+    """The figure that the table of contents lists as ``name``; its title and its section stand there."""
+    entry = CONTENTS[name]
+    return Figure(name, entry.title, compute, draw, caption, claims, takeaway, entry.section)
+
+
+def listed_table(
+    name: str,
+    compute: Callable[[Context], pd.DataFrame],
+    table: Callable[[pd.DataFrame], Table],
+    caption: Callable[[pd.DataFrame, Setup], str],
+    takeaway: Callable[[pd.DataFrame], str],
+    claims: tuple[Claim, ...] = (),
+) -> Figure:
+    """The same for a table."""
+    return replace(listed(name, compute, None, caption, takeaway, claims), table=table)

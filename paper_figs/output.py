@@ -1,4 +1,6 @@
-"""A figure's files: PNG, PDF, its data as CSV, and a JSON sidecar (caption, provenance, findings)."""
+"""A figure's files: PNG, PDF, its data as CSV, and a JSON sidecar (caption, provenance, findings).
+
+A table has no picture; its cells are in the sidecar, for the report."""
 
 from __future__ import annotations
 
@@ -73,6 +75,8 @@ def takeaway(figure: Figure, frame: pd.DataFrame) -> str:
 
 def drawing(figure: Figure, frame: pd.DataFrame) -> Canvas:
     """The picture of a table under its takeaway; texts of the table are data, whatever they look like."""
+    if figure.draw is None:
+        raise ValueError(f"figure must have a picture, got {figure.id}, which is a table")
     canvas = figure.draw(drawn_frame(frame))
     head(canvas, visible(takeaway(figure, frame)))
     return canvas
@@ -125,19 +129,20 @@ def _run(setup: Setup, provenance: dict[str, Any]) -> str:
 def write(
     figure: Figure, frame: pd.DataFrame, setup: Setup, provenance: dict[str, Any], folder: Path
 ) -> list[Path]:
-    """Draw ``figure`` from ``frame`` and write its four files to ``folder``, each atomically."""
-    paths = [folder / f"{figure.id}{suffix}" for suffix in (".png", ".pdf", ".csv", ".json")]
+    """Draw ``figure`` from ``frame`` and write its files to ``folder``, each atomically."""
+    png, pdf, csv, json_ = (folder / f"{figure.id}{suffix}" for suffix in (".png", ".pdf", ".csv", ".json"))
     began = time.thread_time()
-    with paper_style():
-        canvas = drawing(figure, frame)
-        _save(canvas, figure.title, *paths[:2])
-    with atomic_path(paths[2]) as partial:
+    if figure.draw:
+        with paper_style():
+            _save(drawing(figure, frame), figure.title, png, pdf)
+    with atomic_path(csv) as partial:
         spreadsheet(frame).to_csv(partial, index=False)
     sidecar = {
         "id": figure.id,
         "title": figure.title,
         "takeaway": takeaway(figure, frame),
         "section": figure.section,
+        "table": asdict(figure.table(frame)) if figure.table else None,
         "caption": f"{figure.caption(frame, setup)} {_run(setup, provenance)}",
         "findings": findings(figure, frame),
         "provenance": provenance
@@ -151,6 +156,6 @@ def write(
             "drawing_seconds": round(time.thread_time() - began, 2),  # of the processor
         },
     }
-    with atomic_path(paths[3]) as partial:
+    with atomic_path(json_) as partial:
         partial.write_text(json.dumps(sidecar, indent=1, default=str) + "\n", encoding="utf-8")
-    return paths
+    return [png, pdf, csv, json_] if figure.draw else [csv, json_]

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import as_proved, count_passed
 from paper_figs.limits import Limits, geometric
 from paper_figs.measured import sublayers, texts
@@ -156,38 +156,30 @@ def _takeaway(frame: pd.DataFrame) -> str:
     return f"Witnesses attain the bounds; the model's typical positions reach {text} of them"
 
 
-FIGURE = Figure(
-    id="bounds",
-    title="Sharp bounds, their witnesses, and where real perturbations lie",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Bounds",
-    claims=(
-        Claim(
-            "No position of the real model exceeds the oscillation bounds.",
-            "ours, theorems B1, B5, B7",
-            "A theorem: contradicted if a ratio exceeds 1 beyond the stated rounding allowance.",
-            _never_exceeded,
-            Whose.THEOREM,
-            ("B1", "B5", "B7"),
-        ),
-        Claim(
-            "The bounds are attained: no smaller function of R would do.",
-            "ours, witnesses of B1, B5, B7",
-            "A theorem: contradicted if a witness misses the bound by more than 1e-6.",
-            _attained,
-            Whose.THEOREM,
-            ("B1", "B5", "B7"),
-        ),
-        Claim(
-            "R alone says little about a language model: its tail tokens set R, its likely tokens the drift.",
-            "ours",
-            "Median ratio at the real positions below 0.1: for every theorem holds, for some partly.",
-            _slack_on_models,
-            Whose.OURS,
-            ("B1", "B5", "B7"),
-        ),
+CLAIMS = (
+    Claim(
+        "No position of the real model exceeds the oscillation bounds.",
+        "ours, theorems B1, B5, B7",
+        "A theorem: contradicted if a ratio exceeds 1 beyond the stated rounding allowance.",
+        _never_exceeded,
+        Whose.THEOREM,
+        ("B1", "B5", "B7"),
+    ),
+    Claim(
+        "The bounds are attained: no smaller function of R would do.",
+        "ours, witnesses of B1, B5, B7",
+        "A theorem: contradicted if a witness misses the bound by more than 1e-6.",
+        _attained,
+        Whose.THEOREM,
+        ("B1", "B5", "B7"),
+    ),
+    Claim(
+        "R alone says little about a language model: its tail tokens set R, its likely tokens the drift.",
+        "ours",
+        "Median ratio at the real positions below 0.1: for every theorem holds, for some partly.",
+        _slack_on_models,
+        Whose.OURS,
+        ("B1", "B5", "B7"),
     ),
 )
+FIGURE = listed("bounds", compute, draw, caption, _takeaway, CLAIMS)

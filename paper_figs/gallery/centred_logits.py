@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.gallery.fig04_layerwise import KINDS
 from paper_figs.judging import count_passed, graded, percent
 from paper_figs.limits import Limits, decided_share, geometric
@@ -123,35 +123,26 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-CENTRED = Figure(
-    id="centred-logits",
-    title="Cosine of the logits, with and without the part that softmax ignores",
-    compute=compute_centred,
-    draw=draw_centred,
-    caption=caption_centred,
-    takeaway=_takeaway,
-    section="Representation hierarchy",
-    claims=(
-        Claim(
-            "The logits' high cosine comes in part from a component common to all logits.",
-            "ours; hypothesis on the paper's figure 4",
-            "1-cos of centred logits over that of raw ones, in the median inner sublayer, above 2.",
-            _common_part,
-            Whose.OURS,
-        ),
-        Claim(
-            "With one sublayer dropped, logits move less than hidden states, as they are.",
-            "paper, figure 4",
-            "Share of inner sublayers with smaller mean 1-cos in z than in h: holds from 90 %, partly from "
-            "50 %.",
-            _closer_than_hidden("z"),
-        ),
-        Claim(
-            "With one sublayer dropped, logits move less than hidden states, also after centring.",
-            "ours",
-            "The same rule for centred logits.",
-            _closer_than_hidden("z_centred"),
-            Whose.OURS,
-        ),
+CLAIMS = (
+    Claim(
+        "The logits' high cosine comes in part from a component common to all logits.",
+        "ours; hypothesis on the paper's figure 4",
+        "1-cos of centred logits over that of raw ones, in the median inner sublayer, above 2.",
+        _common_part,
+        Whose.OURS,
+    ),
+    Claim(
+        "With one sublayer dropped, logits move less than hidden states, as they are.",
+        "paper, figure 4",
+        "Share of inner sublayers with smaller mean 1-cos in z than in h: holds from 90 %, partly from 50 %.",
+        _closer_than_hidden("z"),
+    ),
+    Claim(
+        "With one sublayer dropped, logits move less than hidden states, also after centring.",
+        "ours",
+        "The same rule for centred logits.",
+        _closer_than_hidden("z_centred"),
+        Whose.OURS,
     ),
 )
+CENTRED = listed("centred-logits", compute_centred, draw_centred, caption_centred, _takeaway, CLAIMS)

@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import as_proved, count_passed
 from paper_figs.style import BLUE, GREEN, ORANGE, PURPLE, VERMILION, letter, panels
 from sim.chains import CHAINS, decode, sequence_tv_bracket
@@ -133,42 +133,33 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="chains",
-    title="Four ways for error to accumulate, known exactly",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Generation",
-    claims=(
-        Claim(
-            "Texts come to differ almost surely, while the law of a single token may hardly move: what is "
-            "lost depends on the chain.",
-            "ours; the paper argues accumulation in words (appendix E)",
-            "At the last step: the mixing chain has TV of the token below 0.3 and texts that differ with "
-            "probability above 0.9; the absorbing chain has more than twice that TV. Both hold, one holds "
-            "partly.",
-            _different_laws,
-            Whose.OURS,
-        ),
-        Claim(
-            "TV of a token <= TV of the text <= divergence under the best coupling <= under shared Gumbel "
-            "noise.",
-            "ours, theorems G2 and G11",
-            "A theorem: contradicted if a step of a chain breaks the order.",
-            _ordered,
-            Whose.THEOREM,
-            ("G2", "G11"),
-        ),
-        Claim(
-            "The exact survival law is the one that simulation finds.",
-            "ours, theorem G2",
-            "A theorem: contradicted if the largest difference exceeds the DKW limit at level 0.999 over "
-            "all chains.",
-            _simulation_agrees,
-            Whose.THEOREM,
-            ("G2",),
-        ),
+CLAIMS = (
+    Claim(
+        "Texts come to differ almost surely, while the law of a single token may hardly move: what is "
+        "lost depends on the chain.",
+        "ours; the paper argues accumulation in words (appendix E)",
+        "At the last step: the mixing chain has TV of the token below 0.3 and texts that differ with "
+        "probability above 0.9; the absorbing chain has more than twice that TV. Both hold, one holds "
+        "partly.",
+        _different_laws,
+        Whose.OURS,
+    ),
+    Claim(
+        "TV of a token <= TV of the text <= divergence under the best coupling <= under shared Gumbel noise.",
+        "ours, theorems G2 and G11",
+        "A theorem: contradicted if a step of a chain breaks the order.",
+        _ordered,
+        Whose.THEOREM,
+        ("G2", "G11"),
+    ),
+    Claim(
+        "The exact survival law is the one that simulation finds.",
+        "ours, theorem G2",
+        "A theorem: contradicted if the largest difference exceeds the DKW limit at level 0.999 over "
+        "all chains.",
+        _simulation_agrees,
+        Whose.THEOREM,
+        ("G2",),
     ),
 )
+FIGURE = listed("chains", compute, draw, caption, _takeaway, CLAIMS)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import graded, untested
 from paper_figs.limits import share
 from paper_figs.measured import shipped
@@ -147,32 +147,26 @@ def _wrong(frame: pd.DataFrame) -> Finding:
     return graded(found, f"largest share of wrong verdicts {frame['wrong'].max():.2f}, nominal 0.05")
 
 
-FIGURE = Figure(
-    id="decision-power",
-    title="How many prompts a verdict needs",
-    compute=partial(compute, digest=shipped.scores_digest()),
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Forecast",
-    claims=(
-        Claim(
-            "Reading answers off decides with no more prompts than the ceiling or counting answers.",
-            "ours, K1 and K4",
-            "Share of cases, decided by some method, in which it needs no more than either: holds from 90 %, "
-            "partly from 50 %.",
-            _reading_beats,
-            Whose.OURS,
-            ("K1", "K4"),
-        ),
-        Claim(
-            "Verdicts are seldom wrong.",
-            "ours, theorem K4",
-            "Share of cases in which at most 10 % of 100 samples (nominal 5 %) give the wrong verdict at any "
-            "number of prompts: holds from 90 %, partly from 50 %.",
-            _wrong,
-            Whose.OURS,
-            ("K4",),
-        ),
+CLAIMS = (
+    Claim(
+        "Reading answers off decides with no more prompts than the ceiling or counting answers.",
+        "ours, K1 and K4",
+        "Share of cases, decided by some method, in which it needs no more than either: holds from 90 %, "
+        "partly from 50 %.",
+        _reading_beats,
+        Whose.OURS,
+        ("K1", "K4"),
     ),
+    Claim(
+        "Verdicts are seldom wrong.",
+        "ours, theorem K4",
+        "Share of cases in which at most 10 % of 100 samples (nominal 5 %) give the wrong verdict at any "
+        "number of prompts: holds from 90 %, partly from 50 %.",
+        _wrong,
+        Whose.OURS,
+        ("K4",),
+    ),
+)
+FIGURE = listed(
+    "decision-power", partial(compute, digest=shipped.scores_digest()), draw, caption, _takeaway, CLAIMS
 )

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import count_passed, decide
 from paper_figs.limits import Limits, geometric
 from paper_figs.measured import sublayers, texts
@@ -185,40 +185,32 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="estimate-error",
-    title="Error of the estimates, measured and at worst",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Estimates",
-    claims=(
-        Claim(
-            "Weights of both models halve the error of the estimates.",
-            "ours, theorems D2 and D3",
-            "Median |log(truth/estimate)| less than half of the paper's, for 1-cos and for KL: both hold, "
-            "one "
-            "holds partly.",
-            _errors,
-            Whose.OURS,
-            ("D2", "D3"),
-        ),
-        Claim(
-            "Theorem 2 errs about three times as much as Theorem 3 (skewness).",
-            "ours, theorem A7",
-            "Ratio of the median log errors above 2, and below 4.5: both hold, one holds partly.",
-            _skewness,
-            Whose.OURS,
-            ("A7",),
-        ),
-        Claim(
-            "As certificates the paper's estimates are useless at the oscillations of a language model.",
-            "ours, theorem C5",
-            "At the median R the sharp limit allows a truth of more than twice the estimate.",
-            _useless_as_certificate,
-            Whose.OURS,
-            ("C5",),
-        ),
+CLAIMS = (
+    Claim(
+        "Weights of both models halve the error of the estimates.",
+        "ours, theorems D2 and D3",
+        "Median |log(truth/estimate)| less than half of the paper's, for 1-cos and for KL: both hold, "
+        "one "
+        "holds partly.",
+        _errors,
+        Whose.OURS,
+        ("D2", "D3"),
+    ),
+    Claim(
+        "Theorem 2 errs about three times as much as Theorem 3 (skewness).",
+        "ours, theorem A7",
+        "Ratio of the median log errors above 2, and below 4.5: both hold, one holds partly.",
+        _skewness,
+        Whose.OURS,
+        ("A7",),
+    ),
+    Claim(
+        "As certificates the paper's estimates are useless at the oscillations of a language model.",
+        "ours, theorem C5",
+        "At the median R the sharp limit allows a truth of more than twice the estimate.",
+        _useless_as_certificate,
+        Whose.OURS,
+        ("C5",),
     ),
 )
+FIGURE = listed("estimate-error", compute, draw, caption, _takeaway, CLAIMS)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Verdict
+from paper_figs.figure import Claim, Finding, Verdict, listed
 from paper_figs.judging import count_passed, percent, untested
 from paper_figs.kept import add_kept, kept_share
 from paper_figs.limits import Limits
@@ -148,20 +148,12 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIG01 = Figure(
-    id="fig01",
-    title="Task scores against the number of dropped layers",
-    compute=compute_ladder,
-    draw=draw_ladder,
-    caption=caption_ladder,
-    takeaway=_takeaway,
-    section="Tasks",
-    claims=(
-        Claim(
-            "Multiple choice survives pruning that ruins generation.",
-            "paper, figure 1",
-            _SURVIVES_RULE,
-            choice_survives,
-        ),
+CLAIMS = (
+    Claim(
+        "Multiple choice survives pruning that ruins generation.",
+        "paper, figure 1",
+        _SURVIVES_RULE,
+        choice_survives,
     ),
 )
+FIG01 = listed("fig01", compute_ladder, draw_ladder, caption_ladder, _takeaway, CLAIMS)

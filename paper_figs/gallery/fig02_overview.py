@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding
+from paper_figs.figure import Claim, Finding, listed
 from paper_figs.gallery import flips, sequence_tv
 from paper_figs.judging import count_passed
 from paper_figs.limits import Limits, geometric, over
@@ -114,22 +114,14 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="fig02",
-    title="From hidden state to text: where the perturbation grows",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Representation hierarchy",
-    claims=(
-        Claim(
-            f"With eight sublayers dropped at once ({SPEC}): the head damps, the softmax amplifies.",
-            "paper, its thesis",
-            "Mean 1-cos smaller in z than in h (input of the head), and larger in p than in z: both hold, "
-            "one "
-            "holds partly. Single sublayers: figures 4, 5, 18.",
-            _each_stage,
-        ),
+CLAIMS = (
+    Claim(
+        f"With eight sublayers dropped at once ({SPEC}): the head damps, the softmax amplifies.",
+        "paper, its thesis",
+        "Mean 1-cos smaller in z than in h (input of the head), and larger in p than in z: both hold, "
+        "one "
+        "holds partly. Single sublayers: figures 4, 5, 18.",
+        _each_stage,
     ),
 )
+FIGURE = listed("fig02", compute, draw, caption, _takeaway, CLAIMS)

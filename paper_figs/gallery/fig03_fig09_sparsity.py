@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding
+from paper_figs.figure import Claim, Figure, Finding, listed
 from paper_figs.judging import count_passed, percent, untested
 from paper_figs.kept import add_kept, kept_share
 from paper_figs.limits import Limits
@@ -99,15 +99,13 @@ def _sparse(number: int, method: str, words: str) -> Figure:
         "pattern holds, for some partly, for none does not hold.",
         _sparse_gap,
     )
-    return Figure(
-        id=f"fig{number:02}",
-        title=f"Task scores under {words} sparsity",
-        compute=partial(compute_sparse, method=method),
-        draw=draw_sparse,
-        caption=partial(caption_sparse, words=words),
-        takeaway=_takeaway,
-        section="Tasks",
-        claims=(claim,),
+    return listed(
+        f"fig{number:02}",
+        partial(compute_sparse, method=method),
+        draw_sparse,
+        partial(caption_sparse, words=words),
+        _takeaway,
+        (claim,),
     )
 
 

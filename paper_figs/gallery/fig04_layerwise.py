@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Verdict
+from paper_figs.figure import Claim, Finding, Verdict, listed
 from paper_figs.judging import graded, percent
 from paper_figs.limits import Limits, decided_share, geometric, student
 from paper_figs.measured import reference, sublayers
@@ -188,27 +188,19 @@ def takeaway(frame: pd.DataFrame, what: str = "dropped") -> str:
     )
 
 
-FIGURE = Figure(
-    id="fig04",
-    title="Layer-wise similarity of h, z and p when one sublayer is dropped",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=takeaway,
-    section="Representation hierarchy",
-    claims=(
-        Claim(
-            "With one sublayer dropped, probabilities deviate more than logits.",
-            "paper, section 4 and figure 4",
-            DEVIATES_RULE,
-            deviates_more("z"),
-        ),
-        Claim(
-            "With one sublayer dropped, probabilities deviate more than hidden states.",
-            "paper, section 4 and figure 4",
-            DEVIATES_RULE,
-            deviates_more("h"),
-        ),
-        Claim("The worst case is in probability space.", "paper, figure 4 (bands)", WORST_RULE, worst_in_p),
+CLAIMS = (
+    Claim(
+        "With one sublayer dropped, probabilities deviate more than logits.",
+        "paper, section 4 and figure 4",
+        DEVIATES_RULE,
+        deviates_more("z"),
     ),
+    Claim(
+        "With one sublayer dropped, probabilities deviate more than hidden states.",
+        "paper, section 4 and figure 4",
+        DEVIATES_RULE,
+        deviates_more("h"),
+    ),
+    Claim("The worst case is in probability space.", "paper, figure 4 (bands)", WORST_RULE, worst_in_p),
 )
+FIGURE = listed("fig04", compute, draw, caption, takeaway, CLAIMS)

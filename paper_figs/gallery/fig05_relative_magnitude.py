@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding
+from paper_figs.figure import Claim, Finding, listed
 from paper_figs.judging import graded, percent
 from paper_figs.limits import Limits, blocks, geometric, share
 from paper_figs.measured import sublayers
@@ -69,23 +69,14 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="fig05",
-    title="Relative orthogonal change of hidden state and logits at every step",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Representation hierarchy",
-    claims=(
-        Claim(
-            "With one sublayer dropped, the head damps: logits change less, relatively, than the hidden "
-            "state.",
-            "paper, figure 5",
-            "Share of steps with the smaller relative change in z (limits over eight blocks of the one "
-            "text): holds "
-            "from 90 %, partly from 50 %.",
-            _logits_change_less,
-        ),
+CLAIMS = (
+    Claim(
+        "With one sublayer dropped, the head damps: logits change less, relatively, than the hidden state.",
+        "paper, figure 5",
+        "Share of steps with the smaller relative change in z (limits over eight blocks of the one "
+        "text): holds "
+        "from 90 %, partly from 50 %.",
+        _logits_change_less,
     ),
 )
+FIGURE = listed("fig05", compute, draw, caption, _takeaway, CLAIMS)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import TRACKS_RULE, WITHIN, as_proved, count_passed, graded, within
 from paper_figs.limits import Limits, blocks, geometric
 from paper_figs.measured import reference, sublayers
@@ -155,46 +155,38 @@ def _takeaway(frame: pd.DataFrame) -> str:
     return f"The paper's estimates are within a factor {WITHIN:g} of the truth: {text} of positions"
 
 
-FIGURE = Figure(
-    id="fig06",
-    title="Truth, estimates and certified bounds at every step",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Estimates",
-    claims=(
-        Claim(
-            "1 - cos(p, q) is about Var_r/2T^2.",
-            "paper, theorem 2 and figure 6a",
-            TRACKS_RULE,
-            _tracks("cosdist_p"),
-            theorems=("T2",),
-        ),
-        Claim(
-            "KL(p||q) is about Var_p/2T^2.",
-            "paper, theorem 3 and figure 6b",
-            TRACKS_RULE,
-            _tracks("kl"),
-            theorems=("T3",),
-        ),
-        Claim(
-            "The certified interval contains the truth at every step.",
-            "ours, theorem C9",
-            "A theorem: contradicted if one step is outside.",
-            _contained,
-            Whose.THEOREM,
-            ("C9",),
-        ),
-        Claim(
-            "Weights of both models estimate better than the dense model's.",
-            "ours, theorems D2 and D3",
-            "Median |log(estimate/truth)| smaller than the paper's, for 1-cos and for KL: both hold, one "
-            "holds "
-            "partly.",
-            _closer,
-            Whose.OURS,
-            ("D2", "D3"),
-        ),
+CLAIMS = (
+    Claim(
+        "1 - cos(p, q) is about Var_r/2T^2.",
+        "paper, theorem 2 and figure 6a",
+        TRACKS_RULE,
+        _tracks("cosdist_p"),
+        theorems=("T2",),
+    ),
+    Claim(
+        "KL(p||q) is about Var_p/2T^2.",
+        "paper, theorem 3 and figure 6b",
+        TRACKS_RULE,
+        _tracks("kl"),
+        theorems=("T3",),
+    ),
+    Claim(
+        "The certified interval contains the truth at every step.",
+        "ours, theorem C9",
+        "A theorem: contradicted if one step is outside.",
+        _contained,
+        Whose.THEOREM,
+        ("C9",),
+    ),
+    Claim(
+        "Weights of both models estimate better than the dense model's.",
+        "ours, theorems D2 and D3",
+        "Median |log(estimate/truth)| smaller than the paper's, for 1-cos and for KL: both hold, one "
+        "holds "
+        "partly.",
+        _closer,
+        Whose.OURS,
+        ("D2", "D3"),
     ),
 )
+FIGURE = listed("fig06", compute, draw, caption, _takeaway, CLAIMS)

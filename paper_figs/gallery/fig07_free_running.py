@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import count_passed, decide
 from paper_figs.limits import over
 from paper_figs.measured import pruned, reference
@@ -123,30 +123,22 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="fig07",
-    title="Step-wise similarity while both models write freely",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Generation",
-    claims=(
-        Claim(
-            "In generation the deviation grows until the probabilities have nothing in common.",
-            "paper, figure 7",
-            f"Mean cosine of p from step {SETTLED} (or the second half of shorter texts) below {NOTHING:g}, "
-            "and "
-            "below that of z: both hold, one holds partly.",
-            _collapse,
-        ),
-        Claim(
-            "Eight dropped attention sublayers are no small perturbation: the first step, with the same "
-            "history, already differs.",
-            "ours, from the paper's step 0 (cosine of p 0.45)",
-            "Holds if the mean cosine of p at step 0 is below 0.9.",
-            _already_at_step_zero,
-            Whose.OURS,
-        ),
+CLAIMS = (
+    Claim(
+        "In generation the deviation grows until the probabilities have nothing in common.",
+        "paper, figure 7",
+        f"Mean cosine of p from step {SETTLED} (or the second half of shorter texts) below {NOTHING:g}, "
+        "and "
+        "below that of z: both hold, one holds partly.",
+        _collapse,
+    ),
+    Claim(
+        "Eight dropped attention sublayers are no small perturbation: the first step, with the same "
+        "history, already differs.",
+        "ours, from the paper's step 0 (cosine of p 0.45)",
+        "Holds if the mean cosine of p at step 0 is below 0.9.",
+        _already_at_step_zero,
+        Whose.OURS,
     ),
 )
+FIGURE = listed("fig07", compute, draw, caption, _takeaway, CLAIMS)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding
+from paper_figs.figure import Claim, Finding, listed
 from paper_figs.judging import graded, percent, untested
 from paper_figs.limits import Limits, proportion
 from paper_figs.measured import reference, scores
@@ -157,31 +157,23 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="fig08",
-    title="Multiple-choice steps: the vocabulary and the options",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Multiple choice",
-    claims=(
-        Claim(
-            "The distribution among the options is more stable than that over the vocabulary.",
-            "paper, figure 8",
-            "KL among the options below KL over the vocabulary: holds from 90 % of questions, partly from "
-            "50 % (it is no theorem: H1 needs the factor 1/p(S)).",
-            _options_safer,
-            theorems=("H1",),
-        ),
-        Claim(
-            "The chosen option survives.",
-            "paper, figure 8b",
-            "Share of questions in which the most likely option stays: holds from 90 %, partly from 50 %; "
-            "not "
-            "tested if the dense model always answers the same.",
-            _choice_kept,
-            theorems=("H2",),
-        ),
+CLAIMS = (
+    Claim(
+        "The distribution among the options is more stable than that over the vocabulary.",
+        "paper, figure 8",
+        "KL among the options below KL over the vocabulary: holds from 90 % of questions, partly from "
+        "50 % (it is no theorem: H1 needs the factor 1/p(S)).",
+        _options_safer,
+        theorems=("H1",),
+    ),
+    Claim(
+        "The chosen option survives.",
+        "paper, figure 8b",
+        "Share of questions in which the most likely option stays: holds from 90 %, partly from 50 %; "
+        "not "
+        "tested if the dense model always answers the same.",
+        _choice_kept,
+        theorems=("H2",),
     ),
 )
+FIGURE = listed("fig08", compute, draw, caption, _takeaway, CLAIMS)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure
+from paper_figs.figure import Claim, listed
 from paper_figs.gallery.fig01_dropping import RUINED, choice_survives, kept_curves, ladder, rungs
 from paper_figs.measured import scores
 from paper_figs.style import legend_above, letter, panels
@@ -49,21 +49,13 @@ def _takeaway(frame: pd.DataFrame) -> str:
     return f"Chosen facts keep at most {100 * gaps[name]:.0f} points more than written ones ({name})"
 
 
-FIG10 = Figure(
-    id="fig10",
-    title="The same facts, chosen or written",
-    compute=compute_pair,
-    draw=draw_pair,
-    caption=caption_pair,
-    takeaway=_takeaway,
-    section="Tasks",
-    claims=(
-        Claim(
-            "A pruned model still recognises facts that it can no longer write.",
-            "paper, figures 1 and 10 (implied)",
-            "As in figure 1, on the same facts: where written answers certainly keep less than "
-            f"{RUINED:.0%} above chance, chosen ones keep more.",
-            choice_survives,
-        ),
+CLAIMS = (
+    Claim(
+        "A pruned model still recognises facts that it can no longer write.",
+        "paper, figures 1 and 10 (implied)",
+        "As in figure 1, on the same facts: where written answers certainly keep less than "
+        f"{RUINED:.0%} above chance, chosen ones keep more.",
+        choice_survives,
     ),
 )
+FIG10 = listed("fig10", compute_pair, draw_pair, caption_pair, _takeaway, CLAIMS)

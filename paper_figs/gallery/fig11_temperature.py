@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding
+from paper_figs.figure import Claim, Finding, listed
 from paper_figs.gallery.fig06_estimates import QUANTITIES
 from paper_figs.judging import WITHIN, count_passed, graded, percent, within
 from paper_figs.limits import Limits, blocks, geometric
@@ -138,36 +138,28 @@ _RULE = (
     "holds from 90 %, partly from 50 %."
 )
 
-FIGURE = Figure(
-    id="fig11",
-    title="Truth and estimates at five temperatures",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Estimates",
-    claims=(
-        Claim(
-            "Theorem 2's estimate tracks the truth at every temperature.",
-            "paper, figure 11a",
-            _RULE,
-            _tracks_at_every_temperature("cosdist_p"),
-            theorems=("T2",),
-        ),
-        Claim(
-            "Theorem 3's estimate tracks the truth at every temperature.",
-            "paper, figure 11b",
-            _RULE,
-            _tracks_at_every_temperature("kl"),
-            theorems=("T3",),
-        ),
-        Claim(
-            "Lower temperature means larger deviation of the probabilities.",
-            "paper, theorem 2 (1/T²)",
-            "Median 1 - cos(p, q) falls from one temperature to the next higher (limits over blocks of the "
-            "text): at every step holds, at some partly.",
-            _falls,
-            theorems=("T2",),
-        ),
+CLAIMS = (
+    Claim(
+        "Theorem 2's estimate tracks the truth at every temperature.",
+        "paper, figure 11a",
+        _RULE,
+        _tracks_at_every_temperature("cosdist_p"),
+        theorems=("T2",),
+    ),
+    Claim(
+        "Theorem 3's estimate tracks the truth at every temperature.",
+        "paper, figure 11b",
+        _RULE,
+        _tracks_at_every_temperature("kl"),
+        theorems=("T3",),
+    ),
+    Claim(
+        "Lower temperature means larger deviation of the probabilities.",
+        "paper, theorem 2 (1/T²)",
+        "Median 1 - cos(p, q) falls from one temperature to the next higher (limits over blocks of the "
+        "text): at every step holds, at some partly.",
+        _falls,
+        theorems=("T2",),
     ),
 )
+FIGURE = listed("fig11", compute, draw, caption, _takeaway, CLAIMS)

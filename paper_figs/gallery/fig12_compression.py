@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding
+from paper_figs.figure import Claim, Finding, listed
 from paper_figs.judging import count_passed, untested
 from paper_figs.limits import over
 from paper_figs.measured import pruned, reference
@@ -148,28 +148,20 @@ def _takeaway(frame: pd.DataFrame) -> str:
     return f"Mean cosine of p in the second half of the text: {text}"
 
 
-FIGURE = Figure(
-    id="fig12",
-    title="Three kinds of compression, step by step",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Generation",
-    claims=(
-        Claim(
-            "Quantisation disturbs the first step least.",
-            "paper, figure 12",
-            "Mean KL at step 0 of the 4-bit weights below Wanda 4:8's and below dropping's: both hold, one "
-            "holds partly. Not tested if the dense weights already lie on a 4-bit grid.",
-            _order_at_start,
-        ),
-        Claim(
-            "Quantisation breaks down later than pruning.",
-            "paper, figure 12",
-            f"First step at which a prompt's cosine of p (3-step mean) falls below {HALF:g}: later than both "
-            "others holds, than one partly. Not tested if the dense weights already lie on a 4-bit grid.",
-            _quantised_lasts,
-        ),
+CLAIMS = (
+    Claim(
+        "Quantisation disturbs the first step least.",
+        "paper, figure 12",
+        "Mean KL at step 0 of the 4-bit weights below Wanda 4:8's and below dropping's: both hold, one "
+        "holds partly. Not tested if the dense weights already lie on a 4-bit grid.",
+        _order_at_start,
+    ),
+    Claim(
+        "Quantisation breaks down later than pruning.",
+        "paper, figure 12",
+        f"First step at which a prompt's cosine of p (3-step mean) falls below {HALF:g}: later than both "
+        "others holds, than one partly. Not tested if the dense weights already lie on a 4-bit grid.",
+        _quantised_lasts,
     ),
 )
+FIGURE = listed("fig12", compute, draw, caption, _takeaway, CLAIMS)

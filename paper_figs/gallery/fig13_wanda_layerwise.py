@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure
+from paper_figs.figure import Claim, listed
 from paper_figs.gallery.fig04_layerwise import (
     DEVIATES_RULE,
     WORST_RULE,
@@ -53,27 +53,19 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
     )
 
 
-FIGURE = Figure(
-    id="fig13",
-    title="Layer-wise similarity of h, z and p when one sublayer is pruned by Wanda",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=partial(takeaway, what=f"pruned by {SPEC}"),
-    section="Representation hierarchy",
-    claims=(
-        Claim(
-            "Weight pruning shows the same hierarchy: probabilities deviate more than logits.",
-            "paper, figure 13",
-            DEVIATES_RULE,
-            deviates_more("z"),
-        ),
-        Claim(
-            "Weight pruning shows the same hierarchy: probabilities deviate more than hidden states.",
-            "paper, figure 13",
-            DEVIATES_RULE,
-            deviates_more("h"),
-        ),
-        Claim("The worst case is in probability space.", "paper, figure 13 (bands)", WORST_RULE, worst_in_p),
+CLAIMS = (
+    Claim(
+        "Weight pruning shows the same hierarchy: probabilities deviate more than logits.",
+        "paper, figure 13",
+        DEVIATES_RULE,
+        deviates_more("z"),
     ),
+    Claim(
+        "Weight pruning shows the same hierarchy: probabilities deviate more than hidden states.",
+        "paper, figure 13",
+        DEVIATES_RULE,
+        deviates_more("h"),
+    ),
+    Claim("The worst case is in probability space.", "paper, figure 13 (bands)", WORST_RULE, worst_in_p),
 )
+FIGURE = listed("fig13", compute, draw, caption, partial(takeaway, what=f"pruned by {SPEC}"), CLAIMS)

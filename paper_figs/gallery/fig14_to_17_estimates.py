@@ -86,7 +86,6 @@ _TRUE, _GUESS = partial(Line, label="measured", colour=TRUTH), partial(Line, col
 FAMILY = (
     Layers(
         "fig14",
-        "KL for each layer",
         (_TRUE("kl"), _GUESS("kl_estimate", "Var_p/2T² (T3)")),
         "KL(p||q), nats",
         "KL divergence and the paper's estimate.",
@@ -108,12 +107,10 @@ FAMILY = (
                 _last_layer_largest,
             ),
         ),
-        "Estimates",
         estimate=True,
     ),
     Layers(
         "fig15",
-        "1 - cos(p, q) for each layer",
         (_TRUE("cosdist_p"), _GUESS("cosdist_p_estimate", "Var_r/2T² (T2)")),
         "1 - cos(p, q)",
         "Cosine distance of the probabilities and the paper's estimate.",
@@ -134,12 +131,10 @@ FAMILY = (
                 theorems=("T2",),
             ),
         ),
-        "Estimates",
         estimate=True,
     ),
     Layers(
         "fig16",
-        "1 - cos of the hidden state for each layer",
         (_TRUE("cosdist_h"), _GUESS("cosdist_h_estimate", "‖Δh⊥‖²/2‖h‖² (T1)")),
         "1 - cos(h, h')",
         "Cosine distance of the residual stream and the paper's estimate.",
@@ -161,12 +156,10 @@ FAMILY = (
                 _first_layer_only,
             ),
         ),
-        "Estimates",
         estimate=True,
     ),
     Layers(
         "fig17",
-        "1 - cos of the logits for each layer",
         (_TRUE("cosdist_z"), _GUESS("cosdist_z_estimate", "‖Δz⊥‖²/2‖z‖² (T1)")),
         "1 - cos(z, z')",
         "Cosine distance of the logits (not centred, as in the paper) and the paper's estimate.",
@@ -180,7 +173,6 @@ FAMILY = (
                 theorems=("T1",),
             ),
         ),
-        "Estimates",
         estimate=True,
     ),
 )

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure
+from paper_figs.figure import Claim, Figure, listed
 from paper_figs.judging import WITHIN
 from paper_figs.limits import Limits, blocks, geometric
 from paper_figs.measured import sublayers
@@ -40,13 +40,11 @@ class Layers:
     """
 
     id: str
-    title: str
     lines: tuple[Line, ...]
     unit: str
     words: str
     takeaway: Callable[[pd.DataFrame], str]
     claims: tuple[Claim, ...]
-    section: str
     estimate: bool = False
 
 
@@ -162,13 +160,11 @@ def growth(frame: pd.DataFrame, column: str) -> float:
 
 def figure(layers: Layers) -> Figure:
     """The figure that shows ``layers``."""
-    return Figure(
-        id=layers.id,
-        title=layers.title,
-        compute=partial(compute, columns=[line.column for line in layers.lines]),
-        draw=partial(draw, layers=layers),
-        caption=partial(caption, layers=layers),
-        claims=layers.claims,
-        takeaway=layers.takeaway,
-        section=layers.section,
+    return listed(
+        layers.id,
+        partial(compute, columns=[line.column for line in layers.lines]),
+        partial(draw, layers=layers),
+        partial(caption, layers=layers),
+        layers.takeaway,
+        layers.claims,
     )

@@ -70,7 +70,6 @@ _BELOW_RULE = "Of the layers' medians: holds from 90 % of layers, partly from 50
 FAMILY = (
     Layers(
         "fig18",
-        "Relative orthogonal magnitude for each layer",
         (Line("relative_z", "‖Δz⊥‖²/‖z‖²", GREEN), Line("relative_h", "‖Δh⊥‖²/‖h‖²", BLUE)),
         "relative magnitude",
         "Squared orthogonal change relative to the dense vector, of logits and hidden state.",
@@ -84,11 +83,9 @@ FAMILY = (
                 _z_below_h,
             ),
         ),
-        "Representation hierarchy",
     ),
     Layers(
         "fig19",
-        "Variance of the logit change for each layer",
         (Line("var_u", "uniform weights", BLUE), Line("var_r", "weights p² (r)", PAPER_ESTIMATE)),
         "Var(Δz)",
         "Variance of the logit change under two weights; its square root is in logits at T = 1.",
@@ -101,11 +98,9 @@ FAMILY = (
                 _grows("var_r"),
             ),
         ),
-        "Representation hierarchy",
     ),
     Layers(
         "fig20",
-        "Weighted variance per relative change of h for each layer",
         (Line("var_r_over_h", "Var_r / (‖Δh⊥‖²/‖h‖²)", VERMILION),),
         "ratio",
         "How much logit variance, where it counts, one unit of relative hidden change makes.",
@@ -118,11 +113,9 @@ FAMILY = (
                 _grows("var_r_over_h"),
             ),
         ),
-        "Representation hierarchy",
     ),
     Layers(
         "fig21",
-        "Weighted variance per relative change of z for each layer",
         (Line("var_r_over_z", "Var_r / (‖Δz⊥‖²/‖z‖²)", VERMILION),),
         "ratio",
         "How much logit variance, where it counts, one unit of relative logit change makes.",
@@ -135,7 +128,6 @@ FAMILY = (
                 _grows("var_r_over_z"),
             ),
         ),
-        "Representation hierarchy",
     ),
 )
 

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import as_proved, count_passed, percent, untested
 from paper_figs.limits import Limits, over, share
 from paper_figs.measured import pruned
@@ -112,31 +112,23 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="flips",
-    title="Flips of the most probable token against the margin",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Multiple choice",
-    claims=(
-        Claim(
-            "Tokens that the dense model is sure of survive; close calls flip.",
-            "ours, theorem H2",
-            "For every spec: flips at margins below the median more than twice as frequent as above; all "
-            "hold, some partly (limits over prompts).",
-            _margin_predicts,
-            Whose.OURS,
-            ("H2",),
-        ),
-        Claim(
-            "No token flips where the margin exceeds the oscillation.",
-            "ours, theorem G10",
-            "A theorem: contradicted by one such flip; not tested if no margin is that large.",
-            _certificate,
-            Whose.THEOREM,
-            ("G10",),
-        ),
+CLAIMS = (
+    Claim(
+        "Tokens that the dense model is sure of survive; close calls flip.",
+        "ours, theorem H2",
+        "For every spec: flips at margins below the median more than twice as frequent as above; all "
+        "hold, some partly (limits over prompts).",
+        _margin_predicts,
+        Whose.OURS,
+        ("H2",),
+    ),
+    Claim(
+        "No token flips where the margin exceeds the oscillation.",
+        "ours, theorem G10",
+        "A theorem: contradicted by one such flip; not tested if no margin is that large.",
+        _certificate,
+        Whose.THEOREM,
+        ("G10",),
     ),
 )
+FIGURE = listed("flips", compute, draw, caption, _takeaway, CLAIMS)

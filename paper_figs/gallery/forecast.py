@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.gallery import sequence_tv
 from paper_figs.gallery.fig07_free_running import SPEC
 from paper_figs.judging import decide, graded, percent, untested
@@ -147,35 +147,26 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="forecast",
-    title="Forecast against measurement",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Forecast",
-    claims=(
-        Claim(
-            "No score changes by more than the forecast total variation.",
-            "ours, J1 (as a rule: other prompts)",
-            f"Of the specs and tasks whose ceiling (upper limit of TV) is below {TIGHT:g}: share with "
-            "|change| under "
-            "it, undecided where the change's interval straddles it: holds from 90 %, partly from 50 %. No "
-            "such "
-            "ceiling: not tested.",
-            _under_ceiling,
-            Whose.OURS,
-            ("J1",),
-        ),
-        Claim(
-            "Texts that share their noise first differ when the forecast says.",
-            "ours, theorem G11",
-            f"Measured and forecast share differ by at most {CLOSE:g} at every n, the 95 % band (DKW) "
-            "included.",
-            _diverges_as_forecast,
-            Whose.OURS,
-            ("G11",),
-        ),
+CLAIMS = (
+    Claim(
+        "No score changes by more than the forecast total variation.",
+        "ours, J1 (as a rule: other prompts)",
+        f"Of the specs and tasks whose ceiling (upper limit of TV) is below {TIGHT:g}: share with "
+        "|change| under "
+        "it, undecided where the change's interval straddles it: holds from 90 %, partly from 50 %. No "
+        "such "
+        "ceiling: not tested.",
+        _under_ceiling,
+        Whose.OURS,
+        ("J1",),
+    ),
+    Claim(
+        "Texts that share their noise first differ when the forecast says.",
+        "ours, theorem G11",
+        f"Measured and forecast share differ by at most {CLOSE:g} at every n, the 95 % band (DKW) included.",
+        _diverges_as_forecast,
+        Whose.OURS,
+        ("G11",),
     ),
 )
+FIGURE = listed("forecast", compute, draw, caption, _takeaway, CLAIMS)

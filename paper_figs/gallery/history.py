@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding
+from paper_figs.figure import Claim, Finding, listed
 from paper_figs.gallery.fig07_free_running import SETTLED, SPEC, settled
 from paper_figs.judging import decide
 from paper_figs.limits import Limits, geometric
@@ -100,29 +100,21 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="history",
-    title="Direct error and history error in free running",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Generation",
-    claims=(
-        Claim(
-            "Once the texts differ, most of the drift comes from the different text.",
-            "paper, appendix E (in words)",
-            f"Mean TV from step {SETTLED} (second half of shorter texts), prompt by prompt: history above "
-            "direct.",
-            _history_dominates,
-        ),
-        Claim(
-            "On the same text the pruned model's error grows from step to step.",
-            "paper, section on generation",
-            f"Mean direct TV from step {SETTLED} (second half of shorter texts) above that of the first "
-            f"{FIRST} "
-            "steps, prompt by prompt.",
-            _direct_grows,
-        ),
+CLAIMS = (
+    Claim(
+        "Once the texts differ, most of the drift comes from the different text.",
+        "paper, appendix E (in words)",
+        f"Mean TV from step {SETTLED} (second half of shorter texts), prompt by prompt: history above "
+        "direct.",
+        _history_dominates,
+    ),
+    Claim(
+        "On the same text the pruned model's error grows from step to step.",
+        "paper, section on generation",
+        f"Mean direct TV from step {SETTLED} (second half of shorter texts) above that of the first "
+        f"{FIRST} "
+        "steps, prompt by prompt.",
+        _direct_grows,
     ),
 )
+FIGURE = listed("history", compute, draw, caption, _takeaway, CLAIMS)

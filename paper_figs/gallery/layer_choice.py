@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import count_passed, untested
 from paper_figs.limits import Limits, geometric
 from paper_figs.measured import pruned
@@ -121,23 +121,15 @@ def _takeaway(frame: pd.DataFrame) -> str:
     return f"KL of the pruned model when its sublayers are chosen by KL, over chosen by cosine: {text}"
 
 
-FIGURE = Figure(
-    id="layer-choice",
-    title="Choosing sublayers by cosine, KL or TV",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Choice of layers",
-    claims=(
-        Claim(
-            "Ranking sublayers by what softmax sees prunes better than ranking by the cosine of h.",
-            "ours; asked for in reviews of the paper",
-            "Mean KL of the pruned model below that with the cosine's choice, prompt by prompt, wherever "
-            "the two "
-            "choices differ: everywhere holds, somewhere partly.",
-            _better_than_cosine,
-            Whose.OURS,
-        ),
+CLAIMS = (
+    Claim(
+        "Ranking sublayers by what softmax sees prunes better than ranking by the cosine of h.",
+        "ours; asked for in reviews of the paper",
+        "Mean KL of the pruned model below that with the cosine's choice, prompt by prompt, wherever "
+        "the two "
+        "choices differ: everywhere holds, somewhere partly.",
+        _better_than_cosine,
+        Whose.OURS,
     ),
 )
+FIGURE = listed("layer-choice", compute, draw, caption, _takeaway, CLAIMS)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.gallery.centred_logits import prompt_means, ratio
 from paper_figs.gallery.fig04_layerwise import KINDS
 from paper_figs.judging import count_passed
@@ -111,30 +111,22 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-LENS = Figure(
-    id="lens",
-    title="The logit lens with and without the final norm",
-    compute=compute_lens,
-    draw=draw_lens,
-    caption=caption_lens,
-    takeaway=_takeaway,
-    section="Representation hierarchy",
-    claims=(
-        Claim(
-            "Leaving out the final norm does not change the picture.",
-            "implied by the paper's protocol",
-            "Over all sublayers: rank correlation of mean 1-cos(p,q) above 0.8, median ratio without over "
-            "with "
-            "the norm above 0.5, and below 2: all hold, some partly.",
-            _same_picture,
-        ),
-        Claim(
-            "That probabilities look most stable at layer 0 is made by the missing norm.",
-            "ours, on the paper's figure 4",
-            "At attention layer 0: without the norm p moves less than h; with it p moves more than "
-            "without: both hold, one holds partly.",
-            _first_layer,
-            Whose.OURS,
-        ),
+CLAIMS = (
+    Claim(
+        "Leaving out the final norm does not change the picture.",
+        "implied by the paper's protocol",
+        "Over all sublayers: rank correlation of mean 1-cos(p,q) above 0.8, median ratio without over "
+        "with "
+        "the norm above 0.5, and below 2: all hold, some partly.",
+        _same_picture,
+    ),
+    Claim(
+        "That probabilities look most stable at layer 0 is made by the missing norm.",
+        "ours, on the paper's figure 4",
+        "At attention layer 0: without the norm p moves less than h; with it p moves more than "
+        "without: both hold, one holds partly.",
+        _first_layer,
+        Whose.OURS,
     ),
 )
+LENS = listed("lens", compute_lens, draw_lens, caption_lens, _takeaway, CLAIMS)

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.gallery import repair_shared
 from paper_figs.gallery.repair import CHOICES, DASHES, SHOWN
 from paper_figs.judging import decide, untested
@@ -96,23 +96,13 @@ def _takeaway(frame: pd.DataFrame) -> str:
     return f"Parameters saved at a KL of at most {ALLOWED:g} nats per token: {words}"
 
 
-FIGURE = Figure(
-    id="pareto",
-    title="Drift against the parameters that are saved",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Choice of layers",
-    claims=(
-        Claim(
-            "At the same drift, search with linear repair saves more parameters, those of the repair "
-            "counted.",
-            "ours",
-            f"Largest saving among the cases with KL at most {ALLOWED:g}: larger than the cosine's "
-            "unrepaired.",
-            _saves_more,
-            Whose.OURS,
-        ),
+CLAIMS = (
+    Claim(
+        "At the same drift, search with linear repair saves more parameters, those of the repair counted.",
+        "ours",
+        f"Largest saving among the cases with KL at most {ALLOWED:g}: larger than the cosine's unrepaired.",
+        _saves_more,
+        Whose.OURS,
     ),
 )
+FIGURE = listed("pareto", compute, draw, caption, _takeaway, CLAIMS)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import decide, untested
 from paper_figs.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW, letter, panels
 from real.engines.answers import answer_score, right_answers
@@ -210,32 +210,24 @@ def _text_before_score(frame: pd.DataFrame) -> Finding:
     )
 
 
-FIGURE = Figure(
-    id="quantisation-ladder",
-    title="At which quantisation does the text change, and at which the score?",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_answer,
-    section="Forecast",
-    claims=(
-        Claim(
-            "Every quantisation drifts more than two programs do that run the same weights.",
-            "ours",
-            "Holds if the lower limit of every step's KL is above the upper limit of the noise floor; does "
-            "not hold if a step is below it beyond doubt.",
-            _floor_below,
-            Whose.OURS,
-        ),
-        Claim(
-            "There is a quantisation at which most texts change and the scores do not.",
-            "ours, G2 and K1",
-            "Of the steps whose survival is below one half for certain: holds if at one of them every "
-            f"score's lower limit is above −{LOSS:g}; does not hold if at each some score has lost more for "
-            "certain.",
-            _text_before_score,
-            Whose.OURS,
-            ("J1",),
-        ),
+CLAIMS = (
+    Claim(
+        "Every quantisation drifts more than two programs do that run the same weights.",
+        "ours",
+        "Holds if the lower limit of every step's KL is above the upper limit of the noise floor; does "
+        "not hold if a step is below it beyond doubt.",
+        _floor_below,
+        Whose.OURS,
+    ),
+    Claim(
+        "There is a quantisation at which most texts change and the scores do not.",
+        "ours, G2 and K1",
+        "Of the steps whose survival is below one half for certain: holds if at one of them every "
+        f"score's lower limit is above −{LOSS:g}; does not hold if at each some score has lost more for "
+        "certain.",
+        _text_before_score,
+        Whose.OURS,
+        ("J1",),
     ),
 )
+FIGURE = listed("quantisation-ladder", compute, draw, caption, _answer, CLAIMS)

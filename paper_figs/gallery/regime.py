@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import count_passed, graded, percent
 from paper_figs.limits import Limits, geometric, share
 from paper_figs.measured import sublayers
@@ -151,30 +151,22 @@ _SHARE = (
     "partly "
     "from 50 %."
 )
-FIGURE = Figure(
-    id="regime",
-    title="When the softmax amplifies: amplification against entropy",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Representation hierarchy",
-    claims=(
-        Claim(
-            "The softmax amplifies the part of the logits' deviation that it can see.",
-            "ours (centred logits)",
-            _SHARE,
-            _amplifies("centred"),
-            Whose.OURS,
-        ),
-        Claim(
-            "Where p is uncertain the softmax amplifies, where it is sure it damps.",
-            "a reviewer's question",
-            f"Median amplification of centred logits below 1 where the entropy is below {SURE:g} nats, and "
-            "above "
-            f"1 where it is above {UNSURE:g} nats: both hold, one holds partly.",
-            _saturates,
-            Whose.OURS,
-        ),
+CLAIMS = (
+    Claim(
+        "The softmax amplifies the part of the logits' deviation that it can see.",
+        "ours (centred logits)",
+        _SHARE,
+        _amplifies("centred"),
+        Whose.OURS,
+    ),
+    Claim(
+        "Where p is uncertain the softmax amplifies, where it is sure it damps.",
+        "a reviewer's question",
+        f"Median amplification of centred logits below 1 where the entropy is below {SURE:g} nats, and "
+        "above "
+        f"1 where it is above {UNSURE:g} nats: both hold, one holds partly.",
+        _saturates,
+        Whose.OURS,
     ),
 )
+FIGURE = listed("regime", compute, draw, caption, _takeaway, CLAIMS)

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.gallery import repair_shared
 from paper_figs.judging import count_passed, decide, untested
 from paper_figs.limits import Limits
@@ -130,46 +130,38 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="repair",
-    title="Choosing sublayers by search, and repairing what they leave",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Choice of layers",
-    claims=(
-        Claim(
-            "Search with linear repair drifts less than the cosine's choice unrepaired.",
-            "ours",
-            "KL ratio below 1 with its limits over prompts: in all cases holds, in some partly.",
-            _lower_everywhere,
-            Whose.OURS,
-            theorems=("D5", "D6"),
-        ),
-        Claim(
-            "It drifts less by at least 30 % in the median.",
-            "ours",
-            f"Median over cases of the KL ratio at most {GOAL:g}.",
-            _by_so_much,
-            Whose.OURS,
-        ),
-        Claim(
-            "A choice by measured KL, as a set, prunes better than the cosine, without repair.",
-            "ours; asked for in reviews of the paper",
-            "KL ratio, search over cosine, below 1 with its limits wherever the choices differ: "
-            "everywhere holds, "
-            "somewhere partly.",
-            _choice_alone,
-            Whose.OURS,
-            theorems=("D5",),
-        ),
-        Claim(
-            "Search with linear repair keeps more of the written answers.",
-            "ours",
-            f"Share of the dense score kept, mean over tasks, larger in at least {MOST:.0%} of the cases.",
-            _answers,
-            Whose.OURS,
-        ),
+CLAIMS = (
+    Claim(
+        "Search with linear repair drifts less than the cosine's choice unrepaired.",
+        "ours",
+        "KL ratio below 1 with its limits over prompts: in all cases holds, in some partly.",
+        _lower_everywhere,
+        Whose.OURS,
+        theorems=("D5", "D6"),
+    ),
+    Claim(
+        "It drifts less by at least 30 % in the median.",
+        "ours",
+        f"Median over cases of the KL ratio at most {GOAL:g}.",
+        _by_so_much,
+        Whose.OURS,
+    ),
+    Claim(
+        "A choice by measured KL, as a set, prunes better than the cosine, without repair.",
+        "ours; asked for in reviews of the paper",
+        "KL ratio, search over cosine, below 1 with its limits wherever the choices differ: "
+        "everywhere holds, "
+        "somewhere partly.",
+        _choice_alone,
+        Whose.OURS,
+        theorems=("D5",),
+    ),
+    Claim(
+        "Search with linear repair keeps more of the written answers.",
+        "ours",
+        f"Share of the dense score kept, mean over tasks, larger in at least {MOST:.0%} of the cases.",
+        _answers,
+        Whose.OURS,
     ),
 )
+FIGURE = listed("repair", compute, draw, caption, _takeaway, CLAIMS)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Verdict, Whose
+from paper_figs.figure import Claim, Finding, Verdict, Whose, listed
 from paper_figs.judging import count_passed
 from paper_figs.style import BLUE, GREY, VERMILION, legend_above, letter, panels
 
@@ -83,23 +83,15 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="running-sums",
-    title="The same skill in one token or in many",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    claims=(
-        Claim(
-            "The answer that takes more tokens is lost first.",
-            "ours, after the paper's figure 1",
-            f"At every amount of pruning at which a task loses between {CLEAR:.0%} and {1 - CLEAR:.0%}: the "
-            "eight tokens lose more than the one. All holds, some partly.",
-            _longer_dies_first,
-            Whose.OURS,
-            ("G9", "J1"),
-        ),
+CLAIMS = (
+    Claim(
+        "The answer that takes more tokens is lost first.",
+        "ours, after the paper's figure 1",
+        f"At every amount of pruning at which a task loses between {CLEAR:.0%} and {1 - CLEAR:.0%}: the "
+        "eight tokens lose more than the one. All holds, some partly.",
+        _longer_dies_first,
+        Whose.OURS,
+        ("G9", "J1"),
     ),
-    takeaway=_takeaway,
-    section="Generation",
 )
+FIGURE = listed("running-sums", compute, draw, caption, _takeaway, CLAIMS)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import graded, percent
 from paper_figs.limits import share
 from paper_figs.measured import shipped
@@ -107,32 +107,26 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="score-split",
-    title="What of the total variation can lower a score",
-    compute=partial(compute, digest=shipped.scores_digest()),
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Forecast",
-    claims=(
-        Claim(
-            "The loss is at most the right mass that is lost.",
-            "ours, theorem K2",
-            "Share of tasks and specs with the loss read off at most the estimated right mass lost plus 0.02 "
-            "(the estimate's own error): holds from 90 %, partly from 50 %.",
-            _within,
-            Whose.OURS,
-            ("K2",),
-        ),
-        Claim(
-            "Most of the total variation of answers is wrong mass, which no score misses.",
-            "ours, an expectation",
-            "Share of tasks and specs, answers moved by at least 0.02, in which more wrong than "
-            "right mass is "
-            "lost: holds from 90 %, partly from 50 %.",
-            _mostly_wrong,
-            Whose.OURS,
-        ),
+CLAIMS = (
+    Claim(
+        "The loss is at most the right mass that is lost.",
+        "ours, theorem K2",
+        "Share of tasks and specs with the loss read off at most the estimated right mass lost plus 0.02 "
+        "(the estimate's own error): holds from 90 %, partly from 50 %.",
+        _within,
+        Whose.OURS,
+        ("K2",),
     ),
+    Claim(
+        "Most of the total variation of answers is wrong mass, which no score misses.",
+        "ours, an expectation",
+        "Share of tasks and specs, answers moved by at least 0.02, in which more wrong than "
+        "right mass is "
+        "lost: holds from 90 %, partly from 50 %.",
+        _mostly_wrong,
+        Whose.OURS,
+    ),
+)
+FIGURE = listed(
+    "score-split", partial(compute, digest=shipped.scores_digest()), draw, caption, _takeaway, CLAIMS
 )

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from scipy.optimize import isotonic_regression
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import as_proved, graded, percent
 from paper_figs.limits import Limits, decided_share
 from paper_figs.measured import pruned
@@ -138,38 +138,30 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="sequence-tv",
-    title="Sequence total variation against the number of generated tokens",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Generation",
-    claims=(
-        Claim(
-            "Drift accumulates over generated tokens.",
-            "paper, section on generation (qualitative); ours as a number",
-            "For a spec: 1 - TV at the last n less than half of that at n = 1 (the band decides). Holds from "
-            "90 % of specs, partly from 50 %.",
-            _accumulates,
-            theorems=("J1",),
-        ),
-        Claim(
-            "A task decided by one token survives.",
-            "paper: non-generative tasks survive pruning",
-            f"For a spec: TV at n = 1 below {SAFE:g} (the band decides). Holds from 90 % of specs, partly "
-            "from 50 %.",
-            _one_token_safe,
-            theorems=("J1",),
-        ),
-        Claim(
-            "Sequence TV is at most one minus the survival of exact agreement.",
-            "ours, theorem G2",
-            "A theorem: contradicted if an estimate of TV exceeds that of 1 - S_n.",
-            _survival_is_above,
-            Whose.THEOREM,
-            ("G2",),
-        ),
+CLAIMS = (
+    Claim(
+        "Drift accumulates over generated tokens.",
+        "paper, section on generation (qualitative); ours as a number",
+        "For a spec: 1 - TV at the last n less than half of that at n = 1 (the band decides). Holds from "
+        "90 % of specs, partly from 50 %.",
+        _accumulates,
+        theorems=("J1",),
+    ),
+    Claim(
+        "A task decided by one token survives.",
+        "paper: non-generative tasks survive pruning",
+        f"For a spec: TV at n = 1 below {SAFE:g} (the band decides). Holds from 90 % of specs, partly "
+        "from 50 %.",
+        _one_token_safe,
+        theorems=("J1",),
+    ),
+    Claim(
+        "Sequence TV is at most one minus the survival of exact agreement.",
+        "ours, theorem G2",
+        "A theorem: contradicted if an estimate of TV exceeds that of 1 - S_n.",
+        _survival_is_above,
+        Whose.THEOREM,
+        ("G2",),
     ),
 )
+FIGURE = listed("sequence-tv", compute, draw, caption, _takeaway, CLAIMS)

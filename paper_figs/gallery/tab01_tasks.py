@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding
+from paper_figs.figure import Claim, Finding, Table, listed_table
 from paper_figs.judging import count_passed, percent, untested
 from paper_figs.kept import COLUMNS as KEPT
 from paper_figs.kept import add_kept, kept_of_graded, kept_share
 from paper_figs.limits import Limits, student
 from paper_figs.measured import scores
-from paper_figs.style import PAGE
 
 TASK_SPECS = {"dense": "dense", "attn:8": "attention", "mlp:8": "MLP"}
 # A third of the encoder's six layers, beside 8 of 30 of the language model.
@@ -24,6 +22,7 @@ PAPER = {
     "multiple choice": (69.3, 69.8, 64.3),
     "generation": (22.3, 13.2, 0.8),
 }
+HEADER = {"dense": "dense", "attention": "attention dropped", "MLP": "MLP dropped"}
 CUTOFF = 10  # of nDCG
 
 
@@ -59,55 +58,31 @@ def _retrieval(context: Context) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(kind="retrieval", task="first words → last words")
 
 
-def rows_of_table(frame: pd.DataFrame) -> list[list[str]]:
-    """The cells: kind, task, items, chance, then score with limits for each column."""
-    cells = []
+def tabulate(frame: pd.DataFrame) -> Table:
+    """A line for each task: kind, task, items, chance, then score with limits in each column."""
+    rows = []
     for (kind, task), part in frame.groupby(["kind", "task"], sort=False):
         first = part.iloc[0]
         chance = "" if pd.isna(first["chance"]) else f"{100 * first['chance']:.0f}"
         items = "" if pd.isna(first["n"]) else f"{first['n']:.0f}"
         found = [_cell(part[part["column"] == column].iloc[0]) for column in TASK_SPECS.values()]
-        cells.append([str(kind), scores.WORDS.get(str(task), str(task)), items, chance, *found])
-    return cells
+        rows.append((str(kind), scores.WORDS.get(str(task), str(task)), items, chance, *found))
+    return Table(("kind", "task", "items", "chance", *HEADER.values()), tuple(rows))
 
 
 def _cell(row: pd.Series) -> str:
     score = f"{100 * row['score']:.1f}"
     if pd.isna(row["lower"]):
         return score
-    return f"{score} [{100 * row['lower']:.0f}, {100 * row['upper']:.0f}]"
-
-
-HEADER = ["kind", "task", "items", "chance", "dense", "attention dropped", "MLP dropped"]
-
-
-def draw(frame: pd.DataFrame) -> Canvas:
-    """A table with one line for each task."""
-    cells = rows_of_table(frame)
-    canvas = Canvas(figsize=(PAGE, 0.22 * (len(cells) + 2)), layout="constrained")
-    axis = canvas.subplots()
-    axis.axis("off")
-    table = axis.table(
-        cells,
-        colLabels=HEADER,
-        loc="center",
-        cellLoc="left",
-        edges="horizontal",
-        colWidths=[0.15, 0.27, 0.07, 0.08, 0.14, 0.16, 0.14],
-    )
-    table.auto_set_font_size(False)
-    table.set_fontsize(7)
-    for (row, _), box in table.get_celld().items():
-        box.set_linewidth(0.4)
-        if row == 0:
-            box.set_text_props(weight="bold", ha="left")
-    return canvas
+    kept = "" if row["column"] == "dense" or pd.isna(row["kept"]) else f", keeps {row['kept']:.0%}"
+    return f"{score} [{100 * row['lower']:.0f}, {100 * row['upper']:.0f}]{kept}"
 
 
 def caption(frame: pd.DataFrame, setup: Setup) -> str:
     """What is shown and how it differs from the paper's table."""
     return (
-        f"Per cent, with 95 % limits. Retrieval: nDCG@{CUTOFF} of {setup.encoder} (the first words of a "
+        f"Per cent, with 95 % limits; keeps: the share of the dense score above chance "
+        "that is left. Retrieval: nDCG@{CUTOFF} of {setup.encoder} (the first words of a "
         "passage "
         f"must find its last words), {' and '.join(list(RETRIEVAL_SPECS)[1:])} dropped. Multiple choice and "
         f"generation: {setup.model}, {' and '.join(list(TASK_SPECS)[1:])} dropped. The paper's rows: "
@@ -150,23 +125,15 @@ def _takeaway(frame: pd.DataFrame) -> str:
     return "Above chance, " + "; ".join(words) if words else "The dense model is not certainly above chance"
 
 
-FIGURE = Figure(
-    id="tab01",
-    title="Retrieval, multiple choice and generation under dropping",
-    compute=compute,
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Tasks",
-    claims=(
-        Claim(
-            "Retrieval and multiple choice keep most of their score, generation does not.",
-            "paper, table 1",
-            f"Kept share above chance (as in figure 1) of generation at least {100 * GAP:.0f} points below "
-            "that of "
-            "retrieval and of multiple choice, with attention and with MLP sublayers dropped: all four hold, "
-            "some partly.",
-            _generation_loses_most,
-        ),
+CLAIMS = (
+    Claim(
+        "Retrieval and multiple choice keep most of their score, generation does not.",
+        "paper, table 1",
+        f"Kept share above chance (as in figure 1) of generation at least {100 * GAP:.0f} points below "
+        "that of "
+        "retrieval and of multiple choice, with attention and with MLP sublayers dropped: all four hold, "
+        "some partly.",
+        _generation_loses_most,
     ),
 )
+FIGURE = listed_table("tab01", compute, tabulate, caption, _takeaway, CLAIMS)

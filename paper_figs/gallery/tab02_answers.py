@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import textwrap
 from functools import partial
 from itertools import pairwise
+from textwrap import shorten
 
 import pandas as pd
-from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding
-from paper_figs.judging import count_passed
+from paper_figs.figure import Claim, Finding, Table, listed_table
+from paper_figs.judging import count_passed, percent
 from paper_figs.limits import Limits, geometric
 from paper_figs.measured import pruned, texts
-from paper_figs.style import PAGE
 from real.pruning.variants import variant
 from real.text.sample import sample
 from real.text.texts import prompts
 
-SPECS = ("dense", "attn:4", "mlp:4", "attn:8", "mlp:8")
-LINE = 108  # characters of a text that fit the page
+NAMES = {
+    "dense": "nothing",
+    "attn:4": "4 attention",
+    "mlp:4": "4 MLP",
+    "attn:8": "8 attention",
+    "mlp:8": "8 MLP",
+}
+SPECS = tuple(NAMES)
+LONGEST = 320  # characters of a text that are shown
 SOUND, RUINED = 0.9, 0.75  # share of new token pairs, over the dense model's
-LINES = 5  # lines of a text that are shown
 
 
 def compute_outputs(context: Context) -> pd.DataFrame:
@@ -56,37 +60,36 @@ def _distinct_pairs(tokens: list[int]) -> float:
     return len(set(pairs)) / max(len(pairs), 1)
 
 
-def _page(blocks: list[tuple[str, str]], heading: str) -> Canvas:
-    """Blocks of a bold name and wrapped text, one below the other."""
-    wrapped = [(name, textwrap.wrap(text, LINE)[:LINES] or ["(nothing)"]) for name, text in blocks]
-    rows = sum(len(lines) + 0.6 for _, lines in wrapped) + 1.8
-    canvas = Canvas(figsize=(PAGE, 0.135 * rows + 0.1))
-    place = 1.0
-    canvas.text(0.01, 1 - place / rows, heading, fontsize=7, style="italic", va="center")
-    place += 1.2
-    for name, lines in wrapped:
-        canvas.text(0.01, 1 - place / rows, name, fontsize=7, weight="bold", va="center")
-        for line in lines:
-            # A dollar sign in a model's text is a dollar sign, not mathematics.
-            line = "".join(letter if letter.isprintable() else "�" for letter in line)
-            canvas.text(0.13, 1 - place / rows, line, fontsize=6.5, va="center", parse_math=False)
-            place += 1
-        place += 0.6
-    return canvas
-
-
-def draw_outputs(frame: pd.DataFrame) -> Canvas:
-    """The first word problem's answers."""
+def tabulate(frame: pd.DataFrame) -> Table:
+    """What every model writes to the first word problem, and two counts over all problems."""
     first = frame[frame["prompt"] == frame["prompt"].iloc[0]]
-    blocks = [(spec, " ".join(text.split())) for spec, text in zip(first["spec"], first["text"], strict=True)]
-    return _page(blocks, f"{first['prompt'].iloc[0]}  (right: {first['answer'].iloc[0]})")
+    ratios = {spec: percent(one) for spec, one in _ratios(frame).items()}
+    right = frame.groupby("spec")["right"].agg(["sum", "count"])
+    rows = [
+        (
+            NAMES[spec],
+            shorten(_printable(text), LONGEST, placeholder=" …") or "(nothing)",
+            ratios.get(spec, "100 %"),
+            f"{right.at[spec, 'sum']!s} of {right.at[spec, 'count']!s}",
+        )
+        for spec, text in zip(first["spec"], first["text"], strict=True)
+    ]
+    question = f"{first['prompt'].iloc[0]} (right: {first['answer'].iloc[0]})"
+    return Table(
+        ("dropped", question, "token pairs that are new, of the dense model's", "right"), tuple(rows)
+    )
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def caption_outputs(frame: pd.DataFrame, setup: Setup) -> str:
     """What is shown and how it differs from the paper's table."""
     return (
         f"Greedy answers of up to {setup.profile.answer_tokens} tokens to the first of our "
-        f"{frame['prompt'].nunique()} word problems (first {LINES} lines; the CSV has all of them in full). "
+        f"{frame['prompt'].nunique()} word problems (first {LONGEST} characters; the CSV has "
+        "all of them in full). "
         "Right means that the right number occurs in the text. The paper's table 2 shows "
         "Qwen2.5-7B-Instruct on one GSM8K question: right for dense, 4 attention and 4 MLP layers dropped; "
         "garbage for 8."
@@ -117,28 +120,21 @@ def _ratios(frame: pd.DataFrame) -> dict[str, Limits]:
 
 
 def _takeaway(frame: pd.DataFrame) -> str:
-    text = ", ".join(f"{spec} {one.value:.0%}" for spec, one in _ratios(frame).items())
-    return f"Word pairs that do not repeat, against the dense model: {text}"
+    found = _ratios(frame)
+    text = ", ".join(f"{one.value:.0%} with {NAMES[spec]}" for spec, one in found.items())
+    return f"Token pairs that are new, of the dense model's: {text} sublayers dropped"
 
 
-TAB02 = Figure(
-    id="tab02",
-    title="What dense and pruned models answer",
-    compute=compute_outputs,
-    draw=draw_outputs,
-    caption=caption_outputs,
-    takeaway=_takeaway,
-    section="Generation",
-    claims=(
-        Claim(
-            "Four dropped sublayers leave the text sound, eight ruin it.",
-            "paper, table 2",
-            "Share of neighbouring token pairs that are new, mean over word problems: with four dropped "
-            "above "
-            f"{SOUND:g} of the dense model's, with eight below {RUINED:g} of it, for attention and MLP: all "
-            "four "
-            "hold, some partly. (Right answers are too rare at this size to judge by.)",
-            _four_fine_eight_broken,
-        ),
+CLAIMS = (
+    Claim(
+        "Four dropped sublayers leave the text sound, eight ruin it.",
+        "paper, table 2",
+        "Share of neighbouring token pairs that are new, mean over word problems: with four dropped "
+        "above "
+        f"{SOUND:g} of the dense model's, with eight below {RUINED:g} of it, for attention and MLP: all "
+        "four "
+        "hold, some partly. (Right answers are too rare at this size to judge by.)",
+        _four_fine_eight_broken,
     ),
 )
+TAB02 = listed_table("tab02", compute_outputs, tabulate, caption_outputs, _takeaway, CLAIMS)

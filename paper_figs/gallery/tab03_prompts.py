@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Figure
-from paper_figs.gallery.tab02_answers import (
-    _page,
-)
+from paper_figs.figure import Table, listed_table
 from real.text.texts import prompts
 
 
@@ -19,12 +15,11 @@ def compute_prompts(context: Context) -> pd.DataFrame:
     return pd.DataFrame([{"kind": p.kind, "prompt": p.text, "answer": p.answer} for p in prompts()])
 
 
-def draw_prompts(frame: pd.DataFrame) -> Canvas:
-    """One block for each prompt."""
-    blocks = [
-        (kind, " ".join(text.split())) for kind, text in zip(frame["kind"], frame["prompt"], strict=True)
-    ]
-    return _page(blocks, "Prompts of every trace; each in the model's chat template")
+def tabulate(frame: pd.DataFrame) -> Table:
+    """A line for each prompt."""
+    shown = frame.assign(prompt=frame["prompt"].str.split().str.join(" "), answer=frame["answer"].fillna(""))
+    rows = shown[["kind", "prompt", "answer"]].astype(str).itertuples(index=False, name=None)
+    return Table(("kind", "prompt, each in the model's chat template", "right answer"), tuple(rows))
 
 
 def caption_prompts(frame: pd.DataFrame, setup: Setup) -> str:
@@ -35,14 +30,8 @@ def caption_prompts(frame: pd.DataFrame, setup: Setup) -> str:
     )
 
 
-TAB03 = Figure(
-    "tab03",
-    "The prompts",
-    compute_prompts,
-    draw_prompts,
-    caption_prompts,
-    takeaway=lambda frame: (
-        f"{len(frame)} prompts of {frame['kind'].nunique()} kinds stand behind every trace"
-    ),
-    section="Generation",
-)
+def _takeaway(frame: pd.DataFrame) -> str:
+    return f"{len(frame)} prompts of {frame['kind'].nunique()} kinds stand behind every trace"
+
+
+TAB03 = listed_table("tab03", compute_prompts, tabulate, caption_prompts, _takeaway)

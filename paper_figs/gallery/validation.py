@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Claim, Figure, Finding, Whose
+from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import as_proved, count_passed, graded, percent, untested
 from paper_figs.limits import share, student
 from paper_figs.measured import shipped
@@ -227,61 +227,60 @@ def _takeaway(frame: pd.DataFrame) -> str:
     )
 
 
-FIGURE = Figure(
-    id="validation",
-    title="Forecasts of many pruned models and what happened",
-    compute=partial(compute, digest=f"{shipped.validations_digest()} {shipped.scores_digest()}"),
-    draw=draw,
-    caption=caption,
-    takeaway=_takeaway,
-    section="Forecast",
-    claims=(
-        Claim(
-            "Answers read off in one pass are those that the pruned model gives.",
-            "ours, theorems K1 and K12",
-            "A theorem in exact arithmetic; rounding differs between passes, so contradicted below "
-            "99 % of the "
-            "greedy answers.",
-            _read_off_right,
-            Whose.THEOREM,
-            ("K1", "K12"),
-        ),
-        Claim(
-            "90 % limits hold the loss on other questions.",
-            "ours, theorem K4",
-            "Share of tasks, specs and ways of decoding whose loss on the answered questions lies "
-            "within limits "
-            "from the others; it is a mean of few questions itself, so 90 % is asked of more than "
-            "the theorem "
-            "says: holds from 90 %, partly from 50 %.",
-            _covers,
-            Whose.OURS,
-            ("K1", "K4"),
-        ),
-        Claim(
-            "Losses that are read off order mild specs better than KL per token.",
-            "ours, an expectation",
-            "Mean over tasks of the difference of two rank correlations with the measured loss, sampled "
-            "answers read off minus KL per token, above 0: for every model holds, for some partly.",
-            _orders_better,
-            Whose.OURS,
-        ),
-        Claim(
-            "Texts stay identical as long as forecast from other prompts.",
-            "ours, theorems G2 and G11",
-            "Share of points at which the two 90 % bands overlap: holds from 90 %, partly from 50 %.",
-            _identical_as_forecast,
-            Whose.OURS,
-            ("G2", "G11"),
-        ),
-        Claim(
-            "Greedy text departs exactly where one teacher-forced pass says.",
-            "ours, theorem G10",
-            "A theorem in exact arithmetic; rounding differs between passes, so contradicted below "
-            f"{EXACT:.0%} of prompts.",
-            _greedy_exact,
-            Whose.THEOREM,
-            ("G10",),
-        ),
+CLAIMS = (
+    Claim(
+        "Answers read off in one pass are those that the pruned model gives.",
+        "ours, theorems K1 and K12",
+        "A theorem in exact arithmetic; rounding differs between passes, so contradicted below "
+        "99 % of the "
+        "greedy answers.",
+        _read_off_right,
+        Whose.THEOREM,
+        ("K1", "K12"),
     ),
+    Claim(
+        "90 % limits hold the loss on other questions.",
+        "ours, theorem K4",
+        "Share of tasks, specs and ways of decoding whose loss on the answered questions lies "
+        "within limits "
+        "from the others; it is a mean of few questions itself, so 90 % is asked of more than "
+        "the theorem "
+        "says: holds from 90 %, partly from 50 %.",
+        _covers,
+        Whose.OURS,
+        ("K1", "K4"),
+    ),
+    Claim(
+        "Losses that are read off order mild specs better than KL per token.",
+        "ours, an expectation",
+        "Mean over tasks of the difference of two rank correlations with the measured loss, sampled "
+        "answers read off minus KL per token, above 0: for every model holds, for some partly.",
+        _orders_better,
+        Whose.OURS,
+    ),
+    Claim(
+        "Texts stay identical as long as forecast from other prompts.",
+        "ours, theorems G2 and G11",
+        "Share of points at which the two 90 % bands overlap: holds from 90 %, partly from 50 %.",
+        _identical_as_forecast,
+        Whose.OURS,
+        ("G2", "G11"),
+    ),
+    Claim(
+        "Greedy text departs exactly where one teacher-forced pass says.",
+        "ours, theorem G10",
+        "A theorem in exact arithmetic; rounding differs between passes, so contradicted below "
+        f"{EXACT:.0%} of prompts.",
+        _greedy_exact,
+        Whose.THEOREM,
+        ("G10",),
+    ),
+)
+FIGURE = listed(
+    "validation",
+    partial(compute, digest=f"{shipped.validations_digest()} {shipped.scores_digest()}"),
+    draw,
+    caption,
+    _takeaway,
+    CLAIMS,
 )

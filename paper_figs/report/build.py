@@ -99,12 +99,14 @@ def _sidecar(path: Path) -> dict[str, Any] | None:
 
 
 def _figure(side: dict[str, Any], folder: Path) -> dict[str, Any]:
+    verdicts = list(dict.fromkeys(finding["verdict"] for finding in side["findings"]))
+    if side.get("table"):
+        return {**side, "verdicts": verdicts}
     png = folder / f"{side['id']}.png"
     with Image.open(png) as image:
         width, height = image.size
     encoded = base64.b64encode(png.read_bytes()).decode()
-    verdicts = list(dict.fromkeys(finding["verdict"] for finding in side["findings"]))
-    return {**side, "png": encoded, "width": width, "height": height, "verdicts": verdicts}
+    return {**side, "table": None, "png": encoded, "width": width, "height": height, "verdicts": verdicts}
 
 
 def _picture(name: str, side: dict[str, Any], folder: Path) -> dict[str, str]:

@@ -79,7 +79,7 @@ def test_contents_are_those_of_the_catalogue():
 
     def made_by(figure):
         compute = figure.compute.func if isinstance(figure.compute, partial) else figure.compute
-        return Entry(compute.__module__.removeprefix("paper_figs.gallery."), figure.title)
+        return Entry(compute.__module__.removeprefix("paper_figs.gallery."), figure.title, figure.section)
 
     assert list(CONTENTS.items()) == [(name, made_by(figure)) for name, figure in FIGURES.items()]
 

@@ -15,7 +15,7 @@ from transformers import BertConfig, BertModel
 
 from paper_figs.catalogue import FIGURES
 from paper_figs.context import Context, Setup
-from paper_figs.figure import Verdict, Whose
+from paper_figs.figure import Table, Verdict, Whose
 from paper_figs.measured import pruned, sublayers, texts
 from paper_figs.output import drawing, findings, takeaway
 from paper_figs.profiles import PROFILES
@@ -97,17 +97,29 @@ def assert_names_are_text(canvas: Canvas) -> None:
             assert HOSTILE_NAME in shown
 
 
+def assert_cells_are_full(table: Table) -> None:
+    """Every row has a cell for each column, and a text to begin with."""
+    assert table.rows
+    for row in table.rows:
+        assert len(row) == len(table.header)
+        assert row[0]
+        assert not {"nan", "None", "<NA>"} & set(row)
+
+
 @pytest.mark.parametrize("name", list(FIGURES))
 def test_figure_computes_draws_and_judges(name, context):
     figure = FIGURES[name]
     frame, _ = context.recall_with_provenance(figure.compute)
     assert len(frame)
     before = frame.copy()
-    with paper_style():
-        canvas = drawing(figure, frame)
-        canvas.savefig(io.BytesIO(), format="png", dpi=40)
-    assert_nothing_overlaps(canvas)
-    assert_names_are_text(canvas)
+    if figure.table:
+        assert_cells_are_full(figure.table(frame))
+    else:
+        with paper_style():
+            canvas = drawing(figure, frame)
+            canvas.savefig(io.BytesIO(), format="png", dpi=40)
+        assert_nothing_overlaps(canvas)
+        assert_names_are_text(canvas)
     pd.testing.assert_frame_equal(frame, before)  # drawing does not touch the data
     assert len(figure.caption(frame, context.setup)) > 60
     assert "None" not in figure.caption(frame, context.setup)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from paper_figs.context import Context
-from paper_figs.figure import Figure
+from paper_figs.figure import Figure, Table
 from paper_figs.report import build, summary, write_report
 from paper_figs.runner import make
 from tests.theory.hostile import HOSTILE
@@ -78,8 +79,31 @@ def test_the_command_repeats_the_run(page: Page, report: Path) -> None:
     )
 
 
+def test_a_table_is_text(
+    page: Page, report: Path, context: Context, figure: Figure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _beside_a_table(report, context, figure, monkeypatch)
+    page.goto(report.as_uri())
+    assert page.locator("#tabular th").all_inner_texts() == ["step", "words"]
+    assert page.locator("#tabular td").all_inner_texts() == ["0", "<b>$x$</b>"]
+    assert page.locator("#tabular img").count() == 0
+    page.click("#tabular details summary")
+    assert page.locator("#tabular figcaption a").all_inner_texts() == ["data (CSV)", "provenance (JSON)"]
+
+
+def _beside_a_table(report: Path, context: Context, figure: Figure, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = Table(("step", "words"), (("0", "<b>$x$</b>"),))
+    table = replace(figure, id="tabular", draw=None, table=lambda frame: words)
+    monkeypatch.setattr(build, "FIGURES", {"small": figure, "tabular": table})
+    assert make([table], context, report.parent) == {}
+    write_report(report.parent)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_accessible(page: Page, report: Path, scheme: str) -> None:
+def test_accessible(
+    page: Page, report: Path, context: Context, figure: Figure, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    _beside_a_table(report, context, figure, monkeypatch)
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(report.as_uri() + "#theorem-B1")
     found = Axe().run(page)

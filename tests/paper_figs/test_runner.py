@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from paper_figs.figure import Table
 from paper_figs.runner import make
 
 
@@ -24,6 +25,16 @@ def test_four_files_and_what_they_say(figure, context, tmp_path):
     assert sidecar["caption"] == "3 rows, seed 0. Seed 0, quick profile."
     assert sidecar["findings"][0]["verdict"] == "holds"
     assert sidecar["provenance"]["setup"]["profile"]["name"] == "quick"
+
+
+def test_a_table_is_no_picture(figure, context, tmp_path):
+    def cells(frame):
+        return Table(("step", "value"), tuple((str(step), "$x$") for step in frame["step"]))
+
+    assert make([replace(figure, draw=None, table=cells)], context, tmp_path) == {}
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"small.csv", "small.json"}
+    sidecar = json.loads((tmp_path / "small.json").read_text())
+    assert sidecar["table"] == {"header": ["step", "value"], "rows": [[step, "$x$"] for step in "012"]}
 
 
 def test_the_same_data_give_the_same_bytes(figure, context, tmp_path):

@@ -200,3 +200,28 @@ def test_the_readme_says_what_the_run_found() -> None:
     readme = Path(__file__).parents[2] / "README.md"
     block = readme.read_text(encoding="utf-8").split("<!-- summary -->\n")[1].split("<!-- /summary -->")[0]
     assert block == markdown(json.loads(SHIPPED.read_text(encoding="utf-8")))
+
+
+def test_the_readme_says_of_the_validation_what_the_file_says() -> None:
+    root = Path(__file__).parents[2]
+    known = json.loads((root / "real/data/scores_smollm2-135m.json").read_text("utf-8"))
+    entries = [entry for record in known["specs"] for entry in record["tasks"]]
+    greedy = [entry for entry in entries if entry["decoding"] == "greedy"]
+    sampled = [entry for entry in entries if entry["decoding"] == "sampled"]
+    answered, agree = (sum(entry[key] for entry in greedy) for key in ("answered", "agree"))
+    covered = sum(entry["covered"] for entry in entries)
+    right = {
+        way: sum((entry["power"][way]["prompts"] or 999) <= 64 for entry in sampled)
+        for way in ("read off", "ceiling", "counting")
+    }
+    order = known["rank_correlation"]["mean"]
+    readme = " ".join((root / "README.md").read_text("utf-8").split())
+    for said in (
+        f"all {agree:,} of {answered:,} greedy answers",
+        f"{covered} of {len(entries)} measured losses",
+        f"for {right['read off']} of {len(sampled)} sampled scores read off",
+        f"for {right['ceiling']} by the old ceiling",
+        f"for {right['counting']} by counting",
+        f"KL per token {order['kl per token']:.2f}, losses read off {order['read off, greedy']:.2f}",
+    ):
+        assert said in readme

@@ -131,15 +131,27 @@ def _check_reloaded(lm: LanguageModel, folder: Path) -> None:
         read_beside(again, str(folder), name)
         if not hasattr(lm.model, "hf_device_map"):
             again.to(lm.device)  # type: ignore[arg-type]
+        changed = _changed(lm.model, again)
         pairs = zip(_shown(lm.model), _shown(again), strict=True)
         different = [what for (what, one), (_, other) in pairs if not _close(one, other)]
     except (OSError, *FAILURES) as error:
         raise SaveError(f"{name}: the pruned model cannot be loaded again ({first_line(error)})") from error
+    if different and changed:
+        raise SaveError(f"{name}: transformers changes {changed} while it loads what was saved")
     if different:
         raise SaveError(
             f"{name}: loaded again, the pruned model gives other {different[0]} than in memory; its layers "
             "depend on their number, so the saved one would be another model"
         )
+
+
+def _changed(model: Any, again: Any) -> str | None:
+    """The first tensor that is not the same once it is loaded; some classes set rows of their own."""
+    loaded = again.state_dict()
+    for name, tensor in model.state_dict().items():
+        if name in loaded and not torch.equal(tensor, loaded[name].to(tensor.device, tensor.dtype)):
+            return str(name)
+    return None
 
 
 def _close(one: torch.Tensor, other: torch.Tensor) -> bool:

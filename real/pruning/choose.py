@@ -146,7 +146,7 @@ def _candidates(found: Anatomy, step: Drop, gone: Collection[Part]) -> list[Part
     every: list[Part] = []
     for kind in KINDS_OF[step.target]:
         if kind == "block":
-            indices = [layer.index for layer in found.layers]
+            indices = [layer.index for layer in found.need_layers()]
         else:
             indices = [sublayer.layer for sublayer in found.sublayers((kind,))]
         every += [Part(i, kind) for i in indices if Part(i, kind) not in gone and i not in blocks]

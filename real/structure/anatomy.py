@@ -1,4 +1,4 @@
-"""The parts of a transformer that pruning and tracing need; :mod:`real.anatomy` finds them.
+"""The parts of a transformer that pruning and tracing need; :mod:`real.structure.recognise` finds them.
 
 A *sublayer* (attention or MLP) reaches the residual stream only through its *writers*: the last weights it
 applies (an output projection; the experts of a mixture). With the writers' output at zero the sublayer's
@@ -20,6 +20,8 @@ from real.structure.part import Part
 
 Kind = Literal["attn", "mlp"]
 KINDS: tuple[Kind, ...] = ("attn", "mlp")
+# What is said beside a refusal: these ways look at layers and matrices, not at sublayers.
+_OTHERS = "drops of whole layers ('block:k') and specs on weights do not need it"
 
 
 class AnatomyError(ValueError):
@@ -180,8 +182,8 @@ class Anatomy:
         where = "" if index is None else f" in layer {index}"
         reasons = [layer.why for layer in self.layers if layer.why and index in (None, layer.index)]
         if reasons:
-            return f"{reasons[0]}; whole layers can still be dropped with 'block:k'"
+            return f"{reasons[0]}; {_OTHERS}"
         return (
             f"{type(self.model).__name__} has no {part} sublayer{where}: its layers are not made of an "
-            "attention and an MLP part; whole layers can still be dropped with 'block:k'"
+            f"attention and an MLP part; {_OTHERS}"
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
+from more_itertools import chunked
 from torch import Tensor
 
 from real.models.load import LanguageModel
@@ -18,6 +19,9 @@ from real.text.likelihood import read_tokens
 from real.text.sample import pack
 
 _ANSWERS = 64  # written before they are kept
+_ENDINGS = (
+    256  # read together before they are kept; no matter of the batch size, so that bits are none either
+)
 Drafts = dict[str, str]
 """What a model wrote after a context."""
 
@@ -44,6 +48,10 @@ class DraftedLM(HFLM):  # type: ignore[misc]
                 requests, disable_tqdm, override_bs
             )
             return alone
+        return [answer for few in chunked(requests, _ENDINGS) for answer in self._endings(few)]
+
+    def _endings(self, requests: list[Any]) -> list[tuple[float, bool]]:
+        """The same of a few requests, which are kept when all of them are read."""
         order = sorted(range(len(requests)), key=lambda place: requests[place][1])  # equal contexts together
         contexts = dict.fromkeys(tuple(context) for _, context, _ in requests)
         places = {context: place for place, context in enumerate(contexts)}

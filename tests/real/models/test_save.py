@@ -110,3 +110,10 @@ def test_layers_scaled_by_their_number_are_refused_and_nothing_is_left(tmp_path:
         save(prune(tiny("beam"), "block:[0]"), tmp_path / "pruned")
     assert list(tmp_path.iterdir()) == []
     save(prune(tiny("beam"), "attn:[0]"), tmp_path / "pruned")
+
+
+def test_weights_that_loading_changes_are_named(tmp_path: Path) -> None:
+    """This class empties the row of the padding token whenever it is loaded, whatever was saved."""
+    with pytest.raises(SaveError, match=r"transformers changes \S*embed_tokens.weight while it loads"):
+        save(prune(tiny("youtu"), "attn:[0]"), tmp_path / "pruned")
+    assert list(tmp_path.iterdir()) == []

@@ -7,9 +7,11 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel
 
+from real.pruning.apply import prune
 from real.structure.anatomy import AnatomyError, Residual
 from real.structure.recognise import anatomy
 from real.structure.stream import last_residual, stream
+from tests.real.every_family import tiny
 from tests.real.families import CONFIGS, LAYERS, TRANSFORMERS, encoder, family, some_tokens
 
 
@@ -101,8 +103,14 @@ def test_norms_that_happen_to_change_nothing_are_found() -> None:
 def test_mamba_is_said_to_have_no_attention() -> None:
     found = anatomy(family("mamba"))
     assert len(found.layers) == LAYERS
-    with pytest.raises(AnatomyError, match=r"MambaForCausalLM has no attention .* 'block:k'"):
+    with pytest.raises(AnatomyError, match=r"MambaForCausalLM has no attention .* \('block:k'\)"):
         found.sublayers(("attn",))
+
+
+def test_a_model_without_a_list_of_layers_says_so_for_every_spec() -> None:
+    for spec in ("attn:[0]", "mlp:1", "block:[1]", "block:1"):
+        with pytest.raises(AnatomyError, match="no list of layers found in HrmTextForCausalLM"):
+            prune(tiny("hrm_text"), spec)
 
 
 def test_override_names_the_parts() -> None:

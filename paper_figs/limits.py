@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest, t
 
 LEVEL = 0.95
@@ -81,6 +81,17 @@ def geometric(
     """As ``over`` for a positive statistic, on its logarithm."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return over(frame, lambda part: float(np.log(statistic(part))), unit).map(_exp)
+
+
+def mean_ratio(above: ArrayLike, below: ArrayLike, unit: ArrayLike) -> Limits:
+    """Mean of one positive column over that of another, with limits over units.
+
+    What ``geometric`` says of that statistic, hundreds of times faster.
+    """
+    places, _ = pd.factorize(np.asarray(unit))
+    top, bottom = (np.bincount(places, np.asarray(column, dtype=float)) for column in (above, below))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return student(np.log(top / bottom), float(np.log(top.sum() / bottom.sum()))).map(_exp)
 
 
 def share(true: pd.Series, unit: pd.Series) -> Limits:

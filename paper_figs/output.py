@@ -19,6 +19,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure as Canvas
+from matplotlib.text import Text
 
 from paper_figs.context import Setup
 from paper_figs.figure import Figure
@@ -27,7 +28,8 @@ from theory.files import atomic_path
 from theory.fingerprint import ROOT
 from theory.outside import drawn_frame, spreadsheet, visible
 
-CHARACTERS, LINE = 14, 0.145  # of a title: characters to the inch, inches to the line
+CHARACTERS, LINE = 13, 0.145  # of a title: characters to the inch, inches to the line
+GAP = 0.06  # inches between the titles of two panels
 
 
 @cache
@@ -73,12 +75,12 @@ def takeaway(figure: Figure, frame: pd.DataFrame) -> str:
     return figure.takeaway(frame) if figure.takeaway else figure.title
 
 
-def drawing(figure: Figure, frame: pd.DataFrame) -> Canvas:
+def drawing(figure: Figure, frame: pd.DataFrame, words: str) -> Canvas:
     """The picture of a table under its takeaway; texts of the table are data, whatever they look like."""
     if figure.draw is None:
         raise ValueError(f"figure must have a picture, got {figure.id}, which is a table")
     canvas = figure.draw(drawn_frame(frame))
-    head(canvas, visible(takeaway(figure, frame)))
+    head(canvas, visible(words))
     return canvas
 
 
@@ -101,10 +103,27 @@ def head(canvas: Canvas, words: str) -> None:
         text.set_y(text.get_position()[1] * top)
     for legend in canvas.legends:
         legend.set_bbox_to_anchor((0, 0, 1, top), canvas.transFigure)
-    canvas.text(
+    heading = canvas.text(
         *(0.5, 1 - 0.04 / taller), "\n".join(lines),
         ha="center", va="top", fontsize=8.5, weight="bold", parse_math=False,
     )  # fmt: skip
+    _shrink(heading, canvas.bbox.width)
+    _fit_titles(canvas)
+
+
+def _fit_titles(canvas: Canvas) -> None:
+    """Make panels' titles smaller where they would run into the next panel's or off the page."""
+    boxes = {axis.title: axis.title.get_window_extent() for axis in canvas.axes if axis.get_title()}
+    for title, box in boxes.items():
+        beside = [one.x0 for one in boxes.values() if one.x0 > box.x0 and one.y0 < box.y1 and box.y0 < one.y1]
+        _shrink(title, min([*beside, canvas.bbox.x1]) - box.x0 - GAP * canvas.dpi)
+
+
+def _shrink(text: Text, room: float) -> None:
+    """Scale ``text`` to at most ``room`` pixels of width."""
+    width = text.get_window_extent().width
+    if width > room:
+        text.set_fontsize(float(text.get_fontsize()) * room / width)
 
 
 def _save(canvas: Canvas, title: str, png: Path, pdf: Path) -> None:
@@ -132,15 +151,16 @@ def write(
     """Draw ``figure`` from ``frame`` and write its files to ``folder``, each atomically."""
     png, pdf, csv, json_ = (folder / f"{figure.id}{suffix}" for suffix in (".png", ".pdf", ".csv", ".json"))
     began = time.thread_time()
+    words = takeaway(figure, frame)
     if figure.draw:
         with paper_style():
-            _save(drawing(figure, frame), figure.title, png, pdf)
+            _save(drawing(figure, frame, words), figure.title, png, pdf)
     with atomic_path(csv) as partial:
         spreadsheet(frame).to_csv(partial, index=False)
     sidecar = {
         "id": figure.id,
         "title": figure.title,
-        "takeaway": takeaway(figure, frame),
+        "takeaway": words,
         "section": figure.section,
         "table": asdict(figure.table(frame)) if figure.table else None,
         "caption": f"{figure.caption(frame, setup)} {_run(setup, provenance)}",

@@ -74,9 +74,7 @@ def legend_above(canvas: Canvas, axis: Axes, ncols: int, title: str | None = Non
 def letter(axes: Sequence[Axes]) -> None:
     """Put (a), (b), ... before the titles."""
     for index, axis in enumerate(axes):
-        title = axis.get_title()
-        axis.set_title("")
-        axis.set_title(f"({chr(ord('a') + index)}) {title}", loc="left")
+        axis.set_title(f"({chr(ord('a') + index)}) {axis.get_title()}", x=0, ha="left")
 
 
 def layer_axis(axis: Axes) -> None:

@@ -42,7 +42,7 @@ FLOORS = {
         {"__main__"},
     ),
     "paper_figs": (
-        {"contents", "page", "profiles", "style"},
+        {"contents", "page", "profiles", "style", "words"},
         {"context", "explorer"},
         {"figure", "measured", "limits"},
         {"judging", "kept", "output"},

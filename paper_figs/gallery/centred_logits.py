@@ -11,7 +11,7 @@ from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.gallery.fig04_layerwise import KINDS
 from paper_figs.judging import count_passed, graded, percent
-from paper_figs.limits import Limits, decided_share, geometric
+from paper_figs.limits import Limits, decided_share, geometric, mean_ratio
 from paper_figs.measured import sublayers
 from paper_figs.style import (
     GREEN,
@@ -44,7 +44,7 @@ def prompt_means(trace: pd.DataFrame) -> pd.DataFrame:
 
 def ratio(frame: pd.DataFrame, above: str, below: str) -> Limits:
     """Mean of one column over that of another, with limits over prompts."""
-    return geometric(frame, lambda part: float(part[above].mean() / part[below].mean()))
+    return mean_ratio(frame[above], frame[below], frame["prompt"])
 
 
 def compute_centred(context: Context) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import graded, untested
 from paper_figs.limits import share
 from paper_figs.measured import shipped
-from paper_figs.style import BLACK, BLUE, GREEN, GREY, VERMILION, letter, panels
+from paper_figs.style import BLACK, BLUE, GREEN, GREY, VERMILION, legend_above, letter, panels
 from theory.sequences.verdicts import prompts_needed
 
 EPSILON = 0.1  # of the validations that ship
@@ -48,6 +48,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
     canvas, axes = panels(1, 2, height=2.8)
     _shares(axes[0, 0], _sampled(frame))
     _losses(axes[0, 1], frame[frame["method"] == "read off"])
+    legend_above(canvas, axes[0, 0], 2)
     letter(axes[0].tolist())
     return canvas
 
@@ -68,12 +69,11 @@ def _shares(axis: Axes, frame: pd.DataFrame) -> None:
         axis.step(x, y, where="post", color=colour, label=f"{words}, {len(part)} cases")
     axis.axvline(prompts_needed(EPSILON), color=BLACK, lw=0.6, ls=":")
     axis.text(
-        prompts_needed(EPSILON) * 0.96, 0.02, "least for any method (K0)", fontsize=5, rotation=90, ha="right"
+        prompts_needed(EPSILON) * 0.96, 0.3, "least for any method (K0)", fontsize=6, rotation=90, ha="right"
     )
     axis.set(title="sampled answers", xlabel="prompts", ylabel="cases with 80 % right verdicts")
-    axis.set(xscale="log", ylim=(-0.02, 1.45), xlim=(16, MOST), yticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    axis.set(xscale="log", ylim=(-0.02, 1.02), xlim=(16, MOST))
     _ticks(axis, "x", [16, 32, 64, 128, 256, 384])
-    axis.legend(loc="upper left", fontsize=5)
 
 
 def _losses(axis: Axes, frame: pd.DataFrame) -> None:

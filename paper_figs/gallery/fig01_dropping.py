@@ -14,6 +14,7 @@ from paper_figs.kept import add_kept, kept_share
 from paper_figs.limits import Limits
 from paper_figs.measured import reference, scores
 from paper_figs.style import BLUE, GREEN, GREY, VERMILION, letter, panels
+from paper_figs.words import in_words
 
 METHODS = {
     "attn": ("attention sublayers dropped", "AttnDrop", BLUE, "o"),
@@ -143,8 +144,8 @@ def _takeaway(frame: pd.DataFrame) -> str:
     last = {name.partition(":")[0]: (name, c, w) for name, c, w in rungs(frame)}
     if not last:
         return "The dense model is not certainly above chance, so dropping shows nothing"
-    return "Kept above chance: " + "; ".join(
-        f"{name} {c.value:.0%} of chosen and {w.value:.0%} of written answers" for name, c, w in last.values()
+    return "Of what is above chance, chosen and written answers keep " + "; ".join(
+        f"{c.value:.0%} and {w.value:.0%} with {in_words(name)}" for name, c, w in last.values()
     )
 
 

@@ -15,6 +15,7 @@ from paper_figs.judging import count_passed
 from paper_figs.limits import Limits, geometric, over
 from paper_figs.measured import pruned
 from paper_figs.style import BLACK, ORANGE, SPACE_COLOUR, letter, panels
+from paper_figs.words import in_words
 
 SPEC = "attn:8"
 DISTANCES = {
@@ -61,7 +62,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
     _bars(axes[0, 0], names, distances, [colour for _, colour in DISTANCES.values()])
     least = distances.loc[distances["low"] > 0, "low"].min()
     axes[0, 0].set(xscale="log", xlim=(least / 3, 3), xlabel="mean 1 - cos, dense vs pruned")
-    axes[0, 0].set_title(f"{SPEC}, {frame['source'].iloc[0]}: one step")
+    axes[0, 0].set_title(f"{frame['source'].iloc[0]}: one step")
     _bars(axes[0, 1], changes["quantity"].tolist(), changes, [SPACE_COLOUR["p"]] * 2 + [BLACK])
     axes[0, 1].set(xlim=(0, 1.15), xlabel="probability", title="a token, and the text")
     letter(axes[0].tolist())
@@ -106,11 +107,12 @@ def _each_stage(frame: pd.DataFrame) -> Finding:
 def _takeaway(frame: pd.DataFrame) -> str:
     ratios = _ratios(frame)
     change = frame[frame["part"] == "change"].set_index("quantity")["value"]
-    head = ratios["head"].value
+    head, softmax = (ratios[name].value for name in ("head", "softmax"))
+    damps = f"{'damps' if head < 1 else 'amplifies'} {max(head, 1 / head):.2g}x"
+    grows = f"from {change['TV of one token']:.2f} to {change.iloc[-1]:.2f}"
     return (
-        f"{SPEC}: the head {'damps' if head < 1 else 'amplifies'} {max(head, 1 / head):.2g}x, the softmax "
-        f"changes 1-cos {ratios['softmax'].value:.2g}x, and TV grows from {change['TV of one token']:.2f} to "
-        f"{change.iloc[-1]:.2f} over {change.index[-1].removeprefix('TV of ')}"
+        f"{in_words(SPEC)}: the head {damps}, the softmax changes 1-cos {softmax:.2g}x, and TV "
+        f"grows {grows} over {change.index[-1].removeprefix('TV of ')}"
     )
 
 

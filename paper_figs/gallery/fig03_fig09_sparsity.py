@@ -15,6 +15,7 @@ from paper_figs.kept import add_kept, kept_share
 from paper_figs.limits import Limits
 from paper_figs.measured import scores
 from paper_figs.style import BLACK, GREY, SPARSITY_COLOUR, panels
+from paper_figs.words import in_words
 
 GAP = 0.1  # kept share by which chosen answers must be better off
 
@@ -86,7 +87,7 @@ def _takeaway(frame: pd.DataFrame) -> str:
     if not pairs:
         return "The dense model is not certainly above chance, so sparsity shows nothing"
     return "; ".join(
-        f"{spec} keeps {c.value:.0%} of chosen and {w.value:.0%} of written answers"
+        f"{in_words(spec)} keeps {c.value:.0%} of chosen and {w.value:.0%} of written answers"
         for spec, (c, w) in pairs.items()
     )
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Canvas
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Finding, Verdict, listed
 from paper_figs.judging import graded, percent
-from paper_figs.limits import Limits, decided_share, geometric, student
+from paper_figs.limits import Limits, decided_share, mean_ratio, student
 from paper_figs.measured import reference, sublayers
 from paper_figs.style import SPACE_COLOUR, SPACE_DASH, SPACE_LABEL, layer_axis, legend_above, letter, panels
 
@@ -81,14 +81,14 @@ def draw(frame: pd.DataFrame) -> Canvas:
             similarity_lines(axes[row, column], table[(table["kind"] == kind) & (table["source"] == source)])
             axes[row, column].set_title(f"{words}, {source}", fontsize=7)
         axes[row, 0].set_ylabel("cosine, dense vs dropped")
-        _distances(axes[row, -1], table[table["kind"] == kind], sources)
+        distance_lines(axes[row, -1], table[table["kind"] == kind], sources)
         axes[row, -1].set_title(f"{words}, 1 - cos", fontsize=7)
     legend_above(canvas, axes[0, 0], 3, "mean; band: minimum to maximum over positions")
     letter(axes.ravel().tolist())
     return canvas
 
 
-def _distances(axis: Axes, table: pd.DataFrame, sources: list[str]) -> None:
+def distance_lines(axis: Axes, table: pd.DataFrame, sources: list[str]) -> None:
     """Where everything of interest is within 5 % of 1, a logarithmic axis shows it."""
     for source, width in zip(sources, (1.3, 0.6), strict=False):
         for space in SPACES:
@@ -101,7 +101,8 @@ def _distances(axis: Axes, table: pd.DataFrame, sources: list[str]) -> None:
                 lw=width,
                 dashes=SPACE_DASH[space] or (None, None),
             )
-    axis.set(yscale="log", xlabel="relative depth (thin: paper)", ylabel="mean 1 - cos")
+    thin = " (thin: paper)" if len(sources) > 1 else ""
+    axis.set(yscale="log", xlabel=f"relative depth{thin}", ylabel="mean 1 - cos")
 
 
 def caption(frame: pd.DataFrame, setup: Setup) -> str:
@@ -127,9 +128,10 @@ def inner(frame: pd.DataFrame) -> pd.DataFrame:
 def ratios(frame: pd.DataFrame, space: str) -> pd.Series:
     """Mean 1-cos of p over that of ``space``, with limits over prompts, for each inner sublayer."""
     wide = 1 - inner(frame).pivot_table(index=["kind", "layer", "prompt"], columns="space", values="mean")
+    prompts = wide.index.get_level_values("prompt")
     found = {
-        key: geometric(part, lambda rows: float(rows["p"].mean() / rows[space].mean()))
-        for key, part in wide.groupby(["kind", "layer"])
+        key: mean_ratio(wide["p"].to_numpy()[rows], wide[space].to_numpy()[rows], prompts[rows])
+        for key, rows in wide.groupby(["kind", "layer"]).indices.items()
     }
     return pd.Series(found)
 

@@ -66,7 +66,8 @@ def _scatter(axis: Axes, part: pd.DataFrame) -> None:
             *(part["truth"], part["lower"] / part["truth"], part["upper"] / part["truth"]),
             color=BOUND, alpha=0.25, lw=0, label="certified interval (C9) / truth",
         )  # fmt: skip
-    axis.axhspan(1 / WITHIN, WITHIN, color=TRUTH, alpha=0.12, lw=0, label=f"within a factor {WITHIN:g}")
+    for edge, label in ((1 / WITHIN, f"a factor {WITHIN:g}"), (WITHIN, None)):
+        axis.axhline(edge, color=TRUTH, lw=0.8, ls=":", label=label)
     axis.axhline(1, color=TRUTH, lw=0.8)
     for column, (words, colour, marker) in ESTIMATES.items():
         known = part[part[column] > 0]

@@ -14,7 +14,8 @@ from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import count_passed, decide
 from paper_figs.limits import over
 from paper_figs.measured import pruned, reference
-from paper_figs.style import BLACK, SPACE_COLOUR, SPACE_DASH, SPACE_LABEL, letter, panels
+from paper_figs.style import BLACK, SPACE_COLOUR, SPACE_DASH, SPACE_LABEL, legend_above, letter, panels
+from paper_figs.words import in_words
 
 SPEC = "attn:8"
 SPACES = {"h": "cos_h", "z": "cos_z", "p": "cos_p"}
@@ -55,15 +56,14 @@ def draw(frame: pd.DataFrame) -> Canvas:
                 label=SPACE_LABEL[space],
             )
             _band(axes[0, column], steps[name], SPACE_COLOUR[space])
-        axes[0, column].set(title=f"{SPEC}, {source}", ylim=(-0.7, 1.03))
+        axes[0, column].set(title=source, ylim=(-0.7, 1.03))
         axes[0, column].axhline(0, color="0.6", lw=0.5)
         axes[1, column].plot(steps["kl"].mean(), color=BLACK, label="mean over prompts")
         _band(axes[1, column], steps["kl"], BLACK)
         axes[1, column].set(title="KL(p||q)", xlabel="step")
     axes[0, 0].set_ylabel("cosine, dense vs pruned")
     axes[1, 0].set_ylabel("nats")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    canvas.legend(handles, [f"{label}, mean" for label in labels], loc="outside upper center", ncols=3)
+    legend_above(canvas, axes[0, 0], 3, "mean; band: 10th to 90th percentile of prompts")
     letter(axes.ravel().tolist())
     return canvas
 
@@ -118,8 +118,8 @@ def _takeaway(frame: pd.DataFrame) -> str:
     ours = frame[frame["source"] == frame["source"].iloc[0]]
     first, late = ours.loc[ours["step"] == 0, "cos_p"].mean(), settled(ours)["cos_p"].mean()
     return (
-        f"{SPEC}, both models writing: cosine of p {first:.2f} at the first token, {late:.2f} once texts "
-        "differ"
+        f"{in_words(SPEC)}, both models writing: cosine of p {first:.2f} at the first token, {late:.2f} once "
+        "texts differ"
     )
 
 

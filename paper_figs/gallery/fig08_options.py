@@ -15,6 +15,7 @@ from paper_figs.measured import reference, scores
 from paper_figs.measured.pruned import resolve
 from paper_figs.measured.texts import calibration
 from paper_figs.style import BLACK, GREY, VERMILION, letter, panels
+from paper_figs.words import in_words
 from real.pruning.apply import pruned
 from real.tasks.multiple_choice import OptionItem, decision_hidden, option_items
 from real.text.passes import head_logits
@@ -60,7 +61,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
     canvas, axes = panels(1, 2, height=2.8, gridspec_kw={"width_ratios": (2, 1)})
     options, drift = (frame[frame["part"] == part] for part in ("option", "drift"))
     _options(axes[0, 0], options)
-    axes[0, 0].set_title(f"{SPEC}, {options['source'].iloc[0]}: probability among the options")
+    axes[0, 0].set_title(f"{options['source'].iloc[0]}: probability among the options")
     axis = axes[0, 1]
     values = drift[["kl", "kl_options"]].clip(lower=1e-6)
     axis.plot(values["kl"], values["kl_options"], "o", ms=3, mew=0, alpha=0.6, color=BLACK)
@@ -82,7 +83,7 @@ def _options(axis: Axes, options: pd.DataFrame) -> None:
         axis.plot(place[~right], shown.loc[~right, model], "_", color=COLOUR[model], ms=4, alpha=0.7)
         axis.plot(
             *(place[right], shown.loc[right, model]), "o",
-            color=COLOUR[model], ms=3.5, label=f"{'dense' if model == 'dense' else SPEC}: right option",
+            color=COLOUR[model], ms=3.5, label=f"{model}: right option",
         )  # fmt: skip
         axis.plot(
             *(chosen["question"] + shift, chosen[model]), "o",
@@ -151,9 +152,8 @@ def _choice_kept(frame: pd.DataFrame) -> Finding:
 def _takeaway(frame: pd.DataFrame) -> str:
     every, right = _kept(frame)
     return (
-        f"{SPEC} keeps the chosen option in {every.value:.0%} of questions ({right.value:.0%} of those "
-        "answered "
-        f"right); the options move less than the vocabulary in {_safer(frame).value:.0%}"
+        f"{in_words(SPEC)}: the chosen option is kept in {every.value:.0%} of questions ({right.value:.0%} "
+        f"of those answered right); the options move less than the vocabulary in {_safer(frame).value:.0%}"
     )
 
 

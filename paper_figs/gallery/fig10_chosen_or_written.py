@@ -10,6 +10,7 @@ from paper_figs.figure import Claim, listed
 from paper_figs.gallery.fig01_dropping import RUINED, choice_survives, kept_curves, ladder, rungs
 from paper_figs.measured import scores
 from paper_figs.style import legend_above, letter, panels
+from paper_figs.words import in_words
 
 
 def compute_pair(context: Context) -> pd.DataFrame:
@@ -46,7 +47,9 @@ def _takeaway(frame: pd.DataFrame) -> str:
     if not gaps:
         return "The dense model is not certainly above chance on these facts"
     name = max(gaps, key=lambda key: gaps[key])
-    return f"Chosen facts keep at most {100 * gaps[name]:.0f} points more than written ones ({name})"
+    return (
+        f"Chosen facts keep at most {100 * gaps[name]:.0f} points more than written ones ({in_words(name)})"
+    )
 
 
 CLAIMS = (

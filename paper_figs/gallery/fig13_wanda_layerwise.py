@@ -14,6 +14,7 @@ from paper_figs.gallery.fig04_layerwise import (
     WORST_RULE,
     by_layer,
     deviates_more,
+    distance_lines,
     similarity,
     similarity_lines,
     takeaway,
@@ -21,6 +22,7 @@ from paper_figs.gallery.fig04_layerwise import (
 )
 from paper_figs.measured import sublayers
 from paper_figs.style import legend_above, letter, panels
+from paper_figs.words import in_words
 
 SPEC = "wanda:50%"
 
@@ -31,15 +33,18 @@ def compute(context: Context) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame) -> Canvas:
-    """One panel for each kind."""
-    canvas, axes = panels(1, 2, height=2.4, sharey=True)
+    """Columns: kind. Rows: the cosine, and its mean as 1 - cos."""
+    canvas, axes = panels(2, 2, height=1.9, sharey="row")
     table = by_layer(frame)
-    for axis, (kind, words) in zip(axes[0], (("attn", "attention"), ("mlp", "MLP")), strict=True):
-        similarity_lines(axis, table[table["kind"] == kind])
-        axis.set(title=f"{words} pruned, {SPEC}, {table['source'].iloc[0]}")
+    for column, (kind, words) in enumerate((("attn", "attention"), ("mlp", "MLP"))):
+        part = table[table["kind"] == kind]
+        similarity_lines(axes[0, column], part)
+        distance_lines(axes[1, column], part, list(part["source"].unique()))
+        axes[1, column].set_title(f"{words} pruned, 1 - cos")
+        axes[0, column].set_title(f"{words} pruned, {table['source'].iloc[0]}")
     axes[0, 0].set_ylabel("cosine, dense vs pruned")
     legend_above(canvas, axes[0, 0], 3, "mean; band: minimum to maximum over positions")
-    letter(axes[0].tolist())
+    letter(axes.ravel().tolist())
     return canvas
 
 
@@ -68,4 +73,6 @@ CLAIMS = (
     ),
     Claim("The worst case is in probability space.", "paper, figure 13 (bands)", WORST_RULE, worst_in_p),
 )
-FIGURE = listed("fig13", compute, draw, caption, partial(takeaway, what=f"pruned by {SPEC}"), CLAIMS)
+FIGURE = listed(
+    "fig13", compute, draw, caption, partial(takeaway, what=f"pruned by {in_words(SPEC)}"), CLAIMS
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from paper_figs.measured import sublayers
 from paper_figs.style import PAPER_ESTIMATE, TRUTH, layer_axis, letter, panels
 from theory import catalogue
 
+NEAR, FAR = 3.0, 30.0  # factors around 1 that the axis of estimate over truth shows, at least and at most
 DECADES = 9  # that an axis shows: where p is one token, changes are smaller than anything worth seeing
 
 
@@ -100,22 +102,38 @@ def draw(frame: pd.DataFrame, layers: Layers) -> Canvas:
         axis.axhspan(1 / WITHIN, WITHIN, color=TRUTH, alpha=0.12, lw=0, label=f"within a factor {WITHIN:g}")
         axis.axhline(1, color=TRUTH, lw=0.8)
         known = frame[(frame[truth.column] > 0) & (frame[guess.column] > 0)]
-        _spread(axis, known["layer"], known[guess.column] / known[truth.column], PAPER_ESTIMATE, guess.label)
+        ratio = known[guess.column] / known[truth.column]
+        _spread(axis, known["layer"], ratio, PAPER_ESTIMATE, guess.label)
         axis.set(yscale="log", ylabel="estimate / truth", title="paper's estimate")
+        _keep_near(axis, ratio.groupby(known["layer"]))
     found = [axis.get_legend_handles_labels() for axis in axes[0]]
     handles = [handle for some, _ in found for handle in some]
     labels = [label for _, some in found for label in some]
-    canvas.legend(handles, labels, loc="outside upper center", ncols=4)
+    band = "median; band: 10th to 90th percentile of positions"
+    canvas.legend(handles, labels, loc="outside upper center", ncols=4, title=band)
     if layers.estimate:
         letter(axes[0].tolist())
     return canvas
+
+
+def _keep_near(axis: Axes, ratio: Any) -> None:
+    """Show at least a factor ``NEAR`` and at most ``FAR``; say which layers' bands reach beyond."""
+    low, high = ratio.quantile(0.1), ratio.quantile(0.9)
+    bottom, top = axis.get_ylim()
+    axis.set_ylim(min(1 / NEAR, max(1 / FAR, bottom)), max(NEAR, min(FAR, top)))
+    beyond = low.index[(low < 1 / FAR) | (high > FAR)]
+    if len(beyond):
+        axis.text(
+            *(0.98, 0.03), f"bands beyond the axis: layer {', '.join(map(str, beyond))}",
+            transform=axis.transAxes, ha="right", fontsize=6,
+        )  # fmt: skip
 
 
 def _spread(axis: Axes, layer: pd.Series, values: pd.Series, colour: str, label: str) -> None:
     grouped = values.groupby(layer.to_numpy())
     low, middle, high = (grouped.quantile(level) for level in (0.1, 0.5, 0.9))
     axis.fill_between(low.index, low, high, color=colour, alpha=0.2, lw=0)
-    axis.plot(middle, "o-", ms=2, color=colour, label=f"{label}: median, 10-90 % of positions")
+    axis.plot(middle, "o-", ms=2, color=colour, label=label)
     layer_axis(axis)
 
 

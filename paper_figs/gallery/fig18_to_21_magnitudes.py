@@ -20,7 +20,7 @@ from paper_figs.gallery.fig14_to_21_shared import (
 )
 from paper_figs.judging import count_passed, graded, percent
 from paper_figs.limits import decided_share, geometric, over
-from paper_figs.style import BLUE, GREEN, PAPER_ESTIMATE, VERMILION
+from paper_figs.style import BLUE, GREEN, VERMILION
 
 
 def _z_below_h(frame: pd.DataFrame) -> Finding:
@@ -57,9 +57,12 @@ def _grows(column: str) -> Callable[[pd.DataFrame], Finding]:
 
 
 def _growing(column: str, name: str) -> Callable[[pd.DataFrame], str]:
-    return lambda frame: (
-        f"{name}: {growth(frame, column):.2g}x larger in the last third of layers than in the first"
-    )
+    def words(frame: pd.DataFrame) -> str:
+        factor = growth(frame, column)
+        change = f"{max(factor, 1 / factor):.2g}x {'larger' if factor >= 1 else 'smaller'}"
+        return f"{name}: {change} in the last third of layers than in the first"
+
+    return words
 
 
 _GROWS_RULE = (
@@ -86,7 +89,7 @@ FAMILY = (
     ),
     Layers(
         "fig19",
-        (Line("var_u", "uniform weights", BLUE), Line("var_r", "weights p² (r)", PAPER_ESTIMATE)),
+        (Line("var_u", "uniform weights", GREEN), Line("var_r", "weights p² (r)", VERMILION)),
         "Var(Δz)",
         "Variance of the logit change under two weights; its square root is in logits at T = 1.",
         _growing("var_r", "Variance of the logit change"),

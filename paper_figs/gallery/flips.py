@@ -11,6 +11,7 @@ from paper_figs.judging import as_proved, count_passed, percent, untested
 from paper_figs.limits import Limits, over, share
 from paper_figs.measured import pruned
 from paper_figs.style import BLACK, SERIES, legend_above, letter, panels
+from paper_figs.words import in_words
 
 SPECS = ("attn:1", "attn:4", "attn:8", "mlp:1", "mlp:4")
 BINS = 8
@@ -45,7 +46,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
                 lw=1,
                 elinewidth=0.6,
                 marker="o",
-                label=spec,
+                label=in_words(spec),
             )
         axis.set(xscale="log", ylim=(-0.02, 1))
     axes[0, 0].set(title="margin alone", xlabel="margin: top logit less second", ylabel="top token changed")
@@ -55,7 +56,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
     axes[0, 1].axvline(1, color=BLACK, lw=0.8)
     axes[0, 1].text(1.05, 0.9, "certified:\nno flip", fontsize=6)
     axes[0, 1].set_xlim(None, max(2.0, 1.2 * frame["relative"].max()))
-    legend_above(canvas, axes[0, 0], len(SPECS))
+    legend_above(canvas, axes[0, 0], 3)
     letter(axes[0].tolist())
     return canvas
 
@@ -107,8 +108,8 @@ def _takeaway(frame: pd.DataFrame) -> str:
     spec = next(iter(rates))
     low, high = rates[spec]
     return (
-        f"{spec} flips {low.value:.0%} of the close calls and {high.value:.0%} of the tokens the model "
-        "is sure of"
+        f"{in_words(spec)}: {low.value:.0%} of the close calls flip and {high.value:.0%} of the tokens "
+        "the model is sure of"
     )
 
 

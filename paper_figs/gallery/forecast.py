@@ -16,6 +16,7 @@ from paper_figs.judging import decide, graded, percent, untested
 from paper_figs.limits import decided_share
 from paper_figs.measured import pruned, scores
 from paper_figs.style import BLACK, BLUE, GREEN, ORANGE, VERMILION, letter, panels
+from paper_figs.words import in_words
 
 TIGHT = 0.5  # ceiling under which a change of a score could well exceed it
 CLOSE = 0.2  # largest difference of two shares that count as the same
@@ -84,7 +85,9 @@ def draw(frame: pd.DataFrame) -> Canvas:
     right.plot(text["n"], text["shared_noise"], color=ORANGE, label="forecast: shared Gumbel noise")
     right.step(text["n"], text["measured"], color=BLACK, where="mid", label="measured: shared Gumbel noise")
     right.fill_between(text["n"], text["low"], text["high"], color=BLACK, alpha=0.12, lw=0, step="mid")
-    right.set(xlabel="generated tokens n", ylabel="share of texts that differ", ylim=(0, 1.02), title=SPEC)
+    right.set(
+        xlabel="generated tokens n", ylabel="share of texts that differ", ylim=(0, 1.02), title=in_words(SPEC)
+    )
     right.legend(loc="lower right")
     letter([left, right])
     return canvas

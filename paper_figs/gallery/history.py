@@ -12,6 +12,7 @@ from paper_figs.judging import decide
 from paper_figs.limits import Limits, geometric
 from paper_figs.measured import pruned
 from paper_figs.style import BLACK, BLUE, VERMILION, letter, panels
+from paper_figs.words import in_words
 
 PARTS = {
     "free": ("free running: each on its own text", BLACK, "-"),
@@ -95,8 +96,8 @@ def _direct_grows(frame: pd.DataFrame) -> Finding:
 def _takeaway(frame: pd.DataFrame) -> str:
     late = settled(frame).groupby("part")["tv"].mean()
     return (
-        f"{SPEC}, late steps: a different text alone moves the next token by TV {late['history']:.2f}, the "
-        f"pruned weights on the same text by {late['direct']:.2f}"
+        f"{in_words(SPEC)}, late steps: a different text alone moves the next token by TV "
+        f"{late['history']:.2f}, the pruned weights on the same text by {late['direct']:.2f}"
     )
 
 

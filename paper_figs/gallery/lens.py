@@ -40,13 +40,15 @@ def draw_lens(frame: pd.DataFrame) -> Canvas:
             axis = axes[row, column]
             for lens, style in zip(LENSES.values(), ("-", "--"), strict=True):
                 part = frame[(frame["kind"] == kind) & (frame["lens"] == lens)]
-                means = part.groupby("layer")[space].mean()
-                axis.plot(means, color=SPACE_COLOUR[space], ls=style, label=lens)
+                prompts = part.groupby("layer")[space]
+                low, high = prompts.quantile(0.1), prompts.quantile(0.9)
+                axis.fill_between(low.index, low, high, color=SPACE_COLOUR[space], alpha=0.15, lw=0)
+                axis.plot(prompts.mean(), color=SPACE_COLOUR[space], ls=style, label=lens)
             axis.set(title=f"{KINDS[kind]}, {frame['source'].iloc[0]}", yscale="log")
         axes[row, 0].set_ylabel(words)
     for axis in axes[-1]:
         layer_axis(axis)
-    legend_above(canvas, axes[0, 0], 2)
+    legend_above(canvas, axes[0, 0], 2, "mean; band: 10th to 90th percentile of prompts")
     letter(axes.ravel().tolist())
     return canvas
 

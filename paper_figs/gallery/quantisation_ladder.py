@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Canvas
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Finding, Whose, listed
 from paper_figs.judging import decide, untested
-from paper_figs.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW, letter, panels
+from paper_figs.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, letter, panels
 from real.engines.answers import answer_score, right_answers
 from real.engines.engine import Engine
 from real.engines.hugging_face import HuggingFaceEngine
@@ -29,7 +29,7 @@ PROMPTS_PER_KIND = 6
 ITEMS_PER = 2  # questions of a task for one item of other figures
 LOSS = 0.05  # of the score, that a reader cares about
 FLOOR = "same file, llama.cpp"
-COLOURS = (SKY, BLUE, GREEN, YELLOW, ORANGE, VERMILION, PURPLE)
+COLOURS = (SKY, BLUE, GREEN, BLACK, ORANGE, VERMILION, PURPLE)
 WORDS = {"written": "probability of the right answer", "greedy": "greedy answer right"}
 
 
@@ -118,21 +118,30 @@ def draw(frame: pd.DataFrame) -> Canvas:
     ends = text.groupby("step", sort=False).first()
     shown = ends.loc[steps]
     error = np.stack([shown["kl"] - shown["kl_lower"], shown["kl_upper"] - shown["kl"]]).clip(min=0)
-    first.errorbar(places, shown["kl"], yerr=error, fmt="o", color=BLACK, elinewidth=0.6)
+    for place, (step, colour) in enumerate(zip(steps, COLOURS, strict=False)):
+        first.errorbar(
+            place, shown["kl"].iloc[place], yerr=error[:, [place]], fmt="o", color=colour, elinewidth=0.8
+        )
+        part = text[text["step"] == step]
+        middle.plot(part["n"], part["survival"], color=colour)
     if FLOOR in ends.index:
-        first.axhline(ends.loc[FLOOR, "kl"], color=GREY, ls="--", lw=0.8, label="noise floor between engines")
-        first.legend(loc="upper left", fontsize=5)
+        first.axhline(ends.loc[FLOOR, "kl"], color=GREY, ls="--", lw=0.8)
     first.set_yscale("log")
     first.set(ylabel="KL per token, nats", title="drift")
-    for step, colour in zip(steps, COLOURS, strict=False):
-        part = text[text["step"] == step]
-        middle.plot(part["n"], part["survival"], color=colour, label=step)
     floor = text[text["step"] == FLOOR]
     if len(floor):
-        middle.plot(floor["n"], floor["survival"], color=GREY, ls="--", lw=0.8, label="noise floor")
+        middle.plot(
+            floor["n"], floor["survival"], color=GREY, ls="--", lw=0.8, label="two programs, same weights"
+        )
     middle.axhline(0.5, color=BLACK, lw=0.4)
-    middle.set(xlabel="tokens n", ylabel="share of texts still identical", ylim=(0, 1.02), title="text")
-    middle.legend(fontsize=5)
+    middle.set(
+        xlabel="tokens n",
+        ylabel="share of texts still identical",
+        ylim=(0, 1.02),
+        title="text, colours as in (a)",
+    )
+    if len(floor):
+        middle.legend(fontsize=6)
     for index, ((task, way), part) in enumerate(score.groupby(["task", "way"], sort=False)):
         part = part.set_index("step")
         values = part.loc[steps]
@@ -143,9 +152,11 @@ def draw(frame: pd.DataFrame) -> Canvas:
         last.errorbar(places + shift, values["change"], yerr=error, fmt=".", color=colour, label=label)
     last.axhline(0, color=BLACK, lw=0.6)
     last.set(ylabel="change of the score", title="score")
-    last.legend(fontsize=5)
+    low, high = last.get_ylim()
+    last.set_ylim(low - 0.45 * (high - low), high)
+    last.legend(fontsize=6, loc="lower left")
     for axis in (first, last):
-        axis.set_xticks(places, steps, rotation=60, ha="right", fontsize=5)
+        axis.set_xticks(places, steps, rotation=60, ha="right", fontsize=6)
     letter([first, middle, last])
     return canvas
 
@@ -173,12 +184,12 @@ def _answer(frame: pd.DataFrame) -> str:
     changed = last[last["survival"] < 0.5]
     lost = score[score["lower"].gt(-1) & score["upper"].lt(0)]["step"].unique()
     horizon = int(text["n"].max())
-    which = ", ".join(changed.index) or "no step"
+    which = "every step" if len(changed) == len(last) else ", ".join(changed.index) or "no step"
     scores = ", ".join(step for step in last.index if step in set(lost)) or "no step"
     floor = text[text["step"] == FLOOR]
-    also = " (and with the same weights in another program)" if (floor["survival"] < 0.5).any() else ""
+    also = " (and between two programs with the same weights)" if (floor["survival"] < 0.5).any() else ""
     return (
-        f"within {horizon} tokens most texts change at {which}{also}; a score falls beyond doubt at {scores}"
+        f"Within {horizon} tokens most texts change at {which}{also}; a score falls beyond doubt at {scores}"
     )
 
 

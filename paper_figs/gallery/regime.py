@@ -136,11 +136,16 @@ def _median(part: pd.DataFrame) -> Limits:
     return geometric(part, lambda rows: float(rows["centred"].median()))
 
 
+def _factor(value: float) -> str:
+    """How far from 1, in two digits and no powers of ten."""
+    return f"{float(f'{max(value, 1 / value):.2g}'):,g}"
+
+
 def _takeaway(frame: pd.DataFrame) -> str:
     sure, unsure = _ends(frame)
     return (
         f"The softmax amplifies {unsure.value:.2g}x where p is uncertain (above {UNSURE:g} nats) and "
-        f"{'damps' if sure.value < 1 else 'amplifies'} {max(sure.value, 1 / sure.value):.2g}x where it is "
+        f"{'damps' if sure.value < 1 else 'amplifies'} {_factor(sure.value)}x where it is "
         "sure "
         f"(below {SURE:g})"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from paper_figs.context import Context
-from paper_figs.limits import Limits, geometric
+from paper_figs.limits import mean_ratio
 from paper_figs.measured import shipped
 from real.search.compare import KINDS, Sizes, compare
 
@@ -67,6 +67,5 @@ def _row(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ratio(kl: list[float], base: list[float]) -> tuple[float, float, float]:
-    frame = pd.DataFrame({"prompt": range(len(kl)), "kl": kl, "base": base})
-    found: Limits = geometric(frame, lambda part: float(part["kl"].mean() / part["base"].mean()))
+    found = mean_ratio(kl, base, range(len(kl)))
     return found.value, found.low, found.high

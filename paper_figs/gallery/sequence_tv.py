@@ -13,6 +13,7 @@ from paper_figs.judging import as_proved, graded, percent
 from paper_figs.limits import Limits, decided_share
 from paper_figs.measured import pruned
 from paper_figs.style import COUNT_COLOUR, legend_above, letter, panels
+from paper_figs.words import in_words
 
 SPECS = ("attn:1", "attn:2", "attn:4", "attn:8", "mlp:1", "mlp:2", "mlp:4")
 LEVEL = 0.95
@@ -133,8 +134,8 @@ def _takeaway(frame: pd.DataFrame) -> str:
     first, last = map(_limits, _ends(frame))
     spec = next(iter(first))
     return (
-        f"{spec}: TV grows from {first[spec].value:.2f} for one token to {last[spec].value:.2f} for "
-        f"{int(frame['n'].max())}; every pruning reaches {min(one.value for one in last.values()):.2f}"
+        f"{in_words(spec)}: TV grows from {first[spec].value:.2f} for one token to {last[spec].value:.2f} "
+        f"for {int(frame['n'].max())}; every pruning reaches {min(one.value for one in last.values()):.2f}"
     )
 
 

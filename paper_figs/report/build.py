@@ -78,10 +78,15 @@ def _sections(sidecars: Sequence[dict[str, Any]], folder: Path) -> list[dict[str
         members = [side for side in sidecars if side["section"] == name]
         if members:
             findings = [one | {"figure": side["id"]} for side in members for one in side["findings"]]
-            figures = [_figure(side, folder) for side in members]
+            figures = sorted((_figure(side, folder) for side in members), key=_is_table)
             entry = {"id": f"section-{number}", "name": name or "Other"}
             found.append(entry | {"findings": findings, "figures": figures})
     return found
+
+
+def _is_table(figure: dict[str, Any]) -> bool:
+    """Tables come after pictures: they are as wide as the page."""
+    return figure["table"] is not None
 
 
 def command(setup: dict[str, Any]) -> str:

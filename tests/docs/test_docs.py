@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ def test_quick_start_is_true() -> None:
     assert found.failed == 0
     page = (DOCS / "index.md").read_text(encoding="utf-8")
     assert '--8<-- "docs/quickstart.txt"' in page  # what is tested is what is shown
+
+
+def test_every_column_of_a_table_has_a_name() -> None:
+    for page in DOCS.glob("*.md"):
+        lines = page.read_text(encoding="utf-8").splitlines()
+        for header, rule in pairwise(lines):
+            if re.fullmatch(r"\|[-:| ]+\|", rule):
+                assert all(cell.strip() for cell in header.strip("|").split("|")), f"{page.name}: {header}"
 
 
 def test_every_documented_name_exists() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -73,18 +74,18 @@ def instant_answers(monkeypatch):
 
 
 def assert_nothing_overlaps(canvas: Canvas) -> None:
-    """The heading fits the page; legends cover neither it nor a panel's title."""
+    """Heading, legends and titles fit the page; legends and titles cover no other text."""
     heading = canvas.texts[-1].get_window_extent()
     assert heading.x0 >= 0
     assert heading.x1 <= canvas.bbox.x1
-    titles = [
-        title.get_window_extent()
-        for axis in canvas.axes
-        for title in (axis.title, axis._left_title)
-        if title.get_text()
-    ]
+    titles = [axis.title.get_window_extent() for axis in canvas.axes if axis.get_title()]
+    for one, other in combinations(titles, 2):
+        assert not one.overlaps(other)
+    assert all(title.x1 <= canvas.bbox.x1 for title in titles)
     for legend in canvas.legends:
         box = legend.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= canvas.bbox.x1
         assert not any(box.overlaps(other) for other in (heading, *titles))
 
 
@@ -116,7 +117,7 @@ def test_figure_computes_draws_and_judges(name, context):
         assert_cells_are_full(figure.table(frame))
     else:
         with paper_style():
-            canvas = drawing(figure, frame)
+            canvas = drawing(figure, frame, takeaway(figure, frame))
             canvas.savefig(io.BytesIO(), format="png", dpi=40)
         assert_nothing_overlaps(canvas)
         assert_names_are_text(canvas)

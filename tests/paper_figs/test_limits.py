@@ -18,6 +18,7 @@ from paper_figs.limits import (
     blocks,
     decided_share,
     geometric,
+    mean_ratio,
     of_draws,
     over,
     paired_shares,
@@ -93,6 +94,14 @@ def test_geometric_is_the_interval_of_logarithms() -> None:
     one = geometric(frame, lambda part: float(part["x"].mean()))
     logs = student(np.log([1.0, 2.0, 4.0]), math.log(7 / 3))
     assert (math.log(one.low), math.log(one.high)) == pytest.approx((logs.low, logs.high))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), *[st.floats(0.01, 100)] * 2), min_size=1, max_size=20))
+def test_ratio_of_means_is_the_geometric_interval(rows: list[tuple[int, float, float]]) -> None:
+    frame = pd.DataFrame(rows, columns=["prompt", "a", "b"])
+    one = mean_ratio(frame["a"], frame["b"], frame["prompt"])
+    other = geometric(frame, lambda part: float(part["a"].mean() / part["b"].mean()))
+    assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high))
 
 
 def test_blocks_are_consecutive_and_of_equal_length() -> None:

@@ -89,7 +89,8 @@ def head(canvas: Canvas, words: str) -> None:
 
     The layout is found first and then kept: constrained layout leaves no room for a legend once it is moved.
     """
-    canvas.draw_without_rendering()
+    if engine := canvas.get_layout_engine():
+        engine.execute(canvas)  # drawing without rendering would find it, too, and then draw for nothing
     canvas.set_layout_engine("none")
     width, height = canvas.get_size_inches()
     lines = textwrap.wrap(words, int(width * CHARACTERS))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, listed
 from paper_figs.judging import count_passed, percent, untested
-from paper_figs.kept import add_kept, kept_share
+from paper_figs.kept import add_kept, kept_share, left_out
 from paper_figs.limits import Limits
 from paper_figs.measured import scores
 from paper_figs.style import BLACK, GREY, SPARSITY_COLOUR, panels
@@ -59,7 +59,7 @@ def caption_sparse(frame: pd.DataFrame, setup: Setup, words: str) -> str:
         f"items. Left two tasks are written ({setup.profile.items} items each), right two chosen "
         f"({setup.profile.choice_items}). The paper shows GSM8K and HellaSwag on 7B and 8B models, "
         "calibrated on 128 C4 sequences; values not published. This dense model is a dequantised 4-bit "
-        "file and far smaller: expect it to lose more."
+        f"file and far smaller: expect it to lose more. {left_out(setup.model)}"
     )
 
 

@@ -86,7 +86,7 @@ def draw_ladder(frame: pd.DataFrame) -> Canvas:
                           transform=axis.transAxes, fontsize=6)  # fmt: skip
         axes[row, 0].set_ylabel(f"{whose}\nkept above chance, %")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    canvas.legend(handles, labels, loc="outside upper center", ncols=3)
+    canvas.legend(handles, labels, loc="outside upper center", ncols=3, title="bars: 95 % limits")
     letter(axes.ravel().tolist())
     return canvas
 

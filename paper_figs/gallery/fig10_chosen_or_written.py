@@ -27,7 +27,7 @@ def draw_pair(frame: pd.DataFrame) -> Canvas:
         kept_curves(axis, frame[frame["task"] == task])
         axis.set_title(scores.WORDS[task])
     axes[0, 0].set_ylabel(f"{frame['source'].iloc[0]}\nkept above chance, %")
-    legend_above(canvas, axes[0, 0], 3)
+    legend_above(canvas, axes[0, 0], 3, "bars: 95 % limits")
     letter(axes[0].tolist())
     return canvas
 

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from paper_figs.limits import Limits, average, of_draws, paired_shares
+from real.tasks.baselines import with_signal
 from real.tasks.summary import DENSE
 
 COLUMNS = ("kept", "kept_low", "kept_high")
@@ -25,6 +26,17 @@ def add_kept(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     found = [_kept(row, seed) for row in table.itertuples()]
     values = [(np.nan,) * 3 if one is None else (one.value, one.low, one.high) for one in found]
     return table.join(pd.DataFrame(values, columns=pd.Index(COLUMNS), index=table.index, dtype=float))
+
+
+def left_out(model: str) -> str:
+    """Why the tasks are small ones and no public benchmarks, and how to measure one of those."""
+    names = (
+        f" (those beyond chance on this model: {', '.join(found)})" if (found := with_signal(model)) else ""
+    )
+    return (
+        f"Public benchmarks{names} are left out for time; python -m real evaluate {model} attn:8 --tasks "
+        "arc_easy --limit 200 measures one."
+    )
 
 
 def _kept(row: Any, seed: int) -> Limits | None:

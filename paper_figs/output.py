@@ -9,6 +9,7 @@ import platform
 import subprocess
 import textwrap
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
@@ -89,7 +90,8 @@ def head(canvas: Canvas, words: str) -> None:
 
     The layout is found first and then kept: constrained layout leaves no room for a legend once it is moved.
     """
-    canvas.draw_without_rendering()
+    if engine := canvas.get_layout_engine():
+        engine.execute(canvas)  # drawing without rendering would find it, too, and then draw for nothing
     canvas.set_layout_engine("none")
     width, height = canvas.get_size_inches()
     lines = textwrap.wrap(words, int(width * CHARACTERS))
@@ -107,23 +109,27 @@ def head(canvas: Canvas, words: str) -> None:
         *(0.5, 1 - 0.04 / taller), "\n".join(lines),
         ha="center", va="top", fontsize=8.5, weight="bold", parse_math=False,
     )  # fmt: skip
-    _shrink(heading, canvas.bbox.width)
+    _shrink([heading], [canvas.bbox.width])
     _fit_titles(canvas)
 
 
 def _fit_titles(canvas: Canvas) -> None:
-    """Make panels' titles smaller where they would run into the next panel's or off the page."""
+    """Make panels' titles smaller where one would run into the next panel's or off the page."""
     boxes = {axis.title: axis.title.get_window_extent() for axis in canvas.axes if axis.get_title()}
-    for title, box in boxes.items():
+    rooms = []
+    for box in boxes.values():
         beside = [one.x0 for one in boxes.values() if one.x0 > box.x0 and one.y0 < box.y1 and box.y0 < one.y1]
-        _shrink(title, min([*beside, canvas.bbox.x1]) - box.x0 - GAP * canvas.dpi)
+        rooms.append(min([*beside, canvas.bbox.x1]) - box.x0 - GAP * canvas.dpi)
+    _shrink(list(boxes), rooms)
 
 
-def _shrink(text: Text, room: float) -> None:
-    """Scale ``text`` to at most ``room`` pixels of width."""
-    width = text.get_window_extent().width
-    if width > room:
-        text.set_fontsize(float(text.get_fontsize()) * room / width)
+def _shrink(texts: Sequence[Text], rooms: Sequence[float]) -> None:
+    """Scale all ``texts`` alike, so that each is at most as wide as its room, in pixels."""
+    pairs = zip(texts, rooms, strict=True)
+    scale = min((room / text.get_window_extent().width for text, room in pairs), default=1.0)
+    if scale < 1:
+        for text in texts:
+            text.set_fontsize(float(text.get_fontsize()) * scale)
 
 
 def _save(canvas: Canvas, title: str, png: Path, pdf: Path) -> None:

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure as Canvas
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Figure, Finding, listed
 from paper_figs.judging import count_passed, percent, untested
-from paper_figs.kept import add_kept, kept_share
+from paper_figs.kept import add_kept, kept_share, left_out
 from paper_figs.limits import Limits
 from paper_figs.measured import scores
-from paper_figs.style import BLACK, GREY, SPARSITY_COLOUR, panels
+from paper_figs.style import BLACK, GREY, SPARSITY_COLOUR, legend_above, panels
 from paper_figs.words import in_words
 
 GAP = 0.1  # kept share by which chosen answers must be better off
@@ -37,7 +37,7 @@ def draw_sparse(frame: pd.DataFrame) -> Canvas:
         place = np.arange(len(tasks)) + 0.16 * (index - (len(specs) - 1) / 2)
         colour = SPARSITY_COLOUR[spec.partition(":")[2]]
         axis.vlines(place, 100 * part["kept_low"], 100 * part["kept_high"], color=colour, lw=1)
-        axis.plot(place, 100 * part["kept"], "o", ms=5, color=colour, label=spec)
+        axis.plot(place, 100 * part["kept"], "o", ms=5, color=colour, label=in_words(spec))
     axis.axhline(100, color=BLACK, lw=0.8)
     axis.axhline(0, color=GREY, lw=0.8, ls=":")
     axis.text(len(tasks) - 0.52, 101, "dense", fontsize=6, va="bottom", ha="right")
@@ -46,7 +46,7 @@ def draw_sparse(frame: pd.DataFrame) -> Canvas:
     axis.set(ylabel="kept above chance, %", ylim=(-30, 135), xlim=(-0.5, len(tasks) - 0.5))
     axis.set_title(f"{frame['source'].iloc[0]}, all linear maps pruned")
     axis.grid(axis="x", visible=False)
-    canvas.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=len(specs))
+    legend_above(canvas, axis, len(specs), "bars: 95 % limits")
     return canvas
 
 
@@ -59,7 +59,7 @@ def caption_sparse(frame: pd.DataFrame, setup: Setup, words: str) -> str:
         f"items. Left two tasks are written ({setup.profile.items} items each), right two chosen "
         f"({setup.profile.choice_items}). The paper shows GSM8K and HellaSwag on 7B and 8B models, "
         "calibrated on 128 C4 sequences; values not published. This dense model is a dequantised 4-bit "
-        "file and far smaller: expect it to lose more."
+        f"file and far smaller: expect it to lose more. {left_out(setup.model)}"
     )
 
 

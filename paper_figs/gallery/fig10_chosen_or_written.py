@@ -8,6 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, listed
 from paper_figs.gallery.fig01_dropping import RUINED, choice_survives, kept_curves, ladder, rungs
+from paper_figs.kept import left_out
 from paper_figs.measured import scores
 from paper_figs.style import legend_above, letter, panels
 from paper_figs.words import in_words
@@ -26,7 +27,7 @@ def draw_pair(frame: pd.DataFrame) -> Canvas:
         kept_curves(axis, frame[frame["task"] == task])
         axis.set_title(scores.WORDS[task])
     axes[0, 0].set_ylabel(f"{frame['source'].iloc[0]}\nkept above chance, %")
-    legend_above(canvas, axes[0, 0], 3)
+    legend_above(canvas, axes[0, 0], 3, "bars: 95 % limits")
     letter(axes[0].tolist())
     return canvas
 
@@ -38,7 +39,8 @@ def caption_pair(frame: pd.DataFrame, setup: Setup) -> str:
         f"capital among four ({setup.profile.choice_items} "
         f"items), or write it ({setup.profile.items} items). Bars: 95 % Wilson interval; dotted: chance. "
         "The paper's figure 10 repeats its figure 1 on Llama-3-8B and Qwen3-4B (values not published); "
-        "here a matched pair takes its place, and --model repeats both figures on another model."
+        "here a matched pair takes its place, and --model repeats both figures on another model. "
+        f"{left_out(setup.model)}"
     )
 
 

@@ -13,7 +13,7 @@ from paper_figs.figure import Claim, Finding, listed
 from paper_figs.judging import count_passed, untested
 from paper_figs.limits import over
 from paper_figs.measured import pruned, reference
-from paper_figs.style import COMPRESSION_COLOUR, letter, panels
+from paper_figs.style import COMPRESSION_COLOUR, legend_above, letter, panels
 from real.structure.weights import weights
 
 SPECS = {
@@ -72,10 +72,9 @@ def draw(frame: pd.DataFrame) -> Canvas:
                     low, high = steps.quantile(0.1), steps.quantile(0.9)
                     axis.fill_between(low.index, low, high, color=colour, alpha=0.12, lw=0)
             axis.set_ylabel(label if column == 0 else "")
-        axes[0, column].set_title(source)
+            axis.set_title(source)
         axes[-1, column].set_xlabel("step")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    canvas.legend(handles, labels, loc="outside upper center", ncols=3)
+    legend_above(canvas, axes[0, 0], 3, "mean; band: 10th to 90th percentile of prompts")
     letter(axes.ravel().tolist())
     return canvas
 

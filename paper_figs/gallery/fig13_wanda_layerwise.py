@@ -52,7 +52,8 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
     """What is shown and how it differs from the paper's figure."""
     return (
         f"As figure 4, with each sublayer alone replaced by its {SPEC} version on the dense model's inputs, "
-        f"over {int(by_layer(frame)['count'].max())} positions. The paper's sparsity level is not stated "
+        f"over {int(by_layer(frame)['count'].max())} positions; below, the means as 1 - cos. "
+        "The paper's sparsity level is not stated "
         "(50 % inferred) and its values are not published; its script pruned attention without its context "
         "after the first step, so its attention panel cannot be compared."
     )

@@ -56,7 +56,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
     axes[0, 1].axvline(1, color=BLACK, lw=0.8)
     axes[0, 1].text(1.05, 0.9, "certified:\nno flip", fontsize=6)
     axes[0, 1].set_xlim(None, max(2.0, 1.2 * frame["relative"].max()))
-    legend_above(canvas, axes[0, 0], 3)
+    legend_above(canvas, axes[0, 0], 3, "share of positions; bars: one standard error")
     letter(axes[0].tolist())
     return canvas
 

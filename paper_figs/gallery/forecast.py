@@ -84,7 +84,16 @@ def draw(frame: pd.DataFrame) -> Canvas:
     )  # fmt: skip
     right.plot(text["n"], text["shared_noise"], color=ORANGE, label="forecast: shared Gumbel noise")
     right.step(text["n"], text["measured"], color=BLACK, where="mid", label="measured: shared Gumbel noise")
-    right.fill_between(text["n"], text["low"], text["high"], color=BLACK, alpha=0.12, lw=0, step="mid")
+    right.fill_between(
+        text["n"],
+        text["low"],
+        text["high"],
+        color=BLACK,
+        alpha=0.12,
+        lw=0,
+        step="mid",
+        label="its 95 % limits",
+    )
     right.set(
         xlabel="generated tokens n", ylabel="share of texts that differ", ylim=(0, 1.02), title=in_words(SPEC)
     )

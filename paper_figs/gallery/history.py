@@ -11,7 +11,7 @@ from paper_figs.gallery.fig07_free_running import SETTLED, SPEC, settled
 from paper_figs.judging import decide
 from paper_figs.limits import Limits, geometric
 from paper_figs.measured import pruned
-from paper_figs.style import BLACK, BLUE, VERMILION, letter, panels
+from paper_figs.style import BLACK, BLUE, VERMILION, legend_above, letter, panels
 from paper_figs.words import in_words
 
 PARTS = {
@@ -39,8 +39,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
             axis.plot(mean.index, mean, color=colour, ls=style, label=words)
             axis.fill_between(mean.index, mean - error, mean + error, color=colour, alpha=0.15, lw=0)
         axis.set(title=label, xlabel="step", ylim=(0, None))
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    canvas.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=6)
+    legend_above(canvas, axes[0, 0], 3, "mean; band: one standard error over prompts")
     letter(axes[0].tolist())
     return canvas
 

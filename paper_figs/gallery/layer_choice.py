@@ -75,7 +75,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
             axis.minorticks_off()
         axes[row, 0].set_ylabel(label)
     axes[0, 0].set_yscale("log")
-    legend_above(canvas, axes[0, 0], 3)
+    legend_above(canvas, axes[0, 0], 3, "mean; bars: one standard error over positions")
     for axis in axes[-1]:
         axis.set_xlabel("number dropped")
     letter(axes.ravel().tolist())

@@ -64,6 +64,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
         axes[0, column].axvspan(1e-9, SURE, color=BLACK, alpha=0.05, lw=0)
         axes[0, column].axvline(UNSURE, color=GREY, lw=0.6, ls="--")
         _map(axes[1, column], frame[frame["part"] == "map"], name, canvas if column == 2 else None)
+        axes[1, column].set_title(f"random head: {title}")
     axes[0, 0].set_ylabel("amplification of 1 - cos")
     axes[1, 0].set_ylabel("temperature")
     letter(axes.ravel().tolist())
@@ -86,7 +87,7 @@ def _map(axis: Axes, frame: pd.DataFrame, name: str, canvas: Canvas | None) -> N
     image = axis.imshow(np.log10(table), cmap="PuOr_r", vmin=-3, vmax=3, aspect="auto", origin="lower")
     axis.set_xticks(range(len(table.columns)), [f"{100 * share:g}" for share in table.columns], fontsize=6)
     axis.set_yticks(range(len(table.index)), [f"{temperature:g}" for temperature in table.index])
-    axis.set(title="random head", xlabel="entropy at T = 1, % of log V")
+    axis.set(xlabel="entropy at T = 1, % of log V")
     axis.grid(visible=False)
     if canvas is not None:
         bar = canvas.colorbar(image, ax=axis, extend="both", ticks=[-3, 0, 3])

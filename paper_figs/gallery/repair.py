@@ -57,7 +57,7 @@ def draw(frame: pd.DataFrame) -> Canvas:
     for axis in axes[0]:
         axis.set_xticks(places, cases, rotation=60, ha="right", fontsize=6)
         axis.minorticks_off()
-    legend_above(canvas, axes[0, 0], 2)
+    legend_above(canvas, axes[0, 0], 2, "bars: 95 % limits over prompts")
     letter(axes[0].tolist())
     return canvas
 

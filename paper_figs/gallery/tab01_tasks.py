@@ -9,7 +9,7 @@ from paper_figs.context import Context, Setup
 from paper_figs.figure import Claim, Finding, Table, listed_table
 from paper_figs.judging import count_passed, percent, untested
 from paper_figs.kept import COLUMNS as KEPT
-from paper_figs.kept import add_kept, kept_of_graded, kept_share
+from paper_figs.kept import add_kept, kept_of_graded, kept_share, left_out
 from paper_figs.limits import Limits, student
 from paper_figs.measured import scores
 
@@ -86,7 +86,8 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
         "passage "
         f"must find its last words), {' and '.join(list(RETRIEVAL_SPECS)[1:])} dropped. Multiple choice and "
         f"generation: {setup.model}, {' and '.join(list(TASK_SPECS)[1:])} dropped. The paper's rows: "
-        "E5-Mistral on BEIR and Mistral-7B-Instruct on twelve benchmarks, 8 of 32 layers dropped."
+        "E5-Mistral on BEIR and Mistral-7B-Instruct on twelve benchmarks, 8 of 32 layers dropped. "
+        f"{left_out(setup.model)}"
     )
 
 

@@ -30,7 +30,7 @@ from theory.fingerprint import ROOT
 from theory.outside import drawn_frame, spreadsheet, visible
 
 CHARACTERS, LINE = 13, 0.145  # of a title: characters to the inch, inches to the line
-GAP = 0.06  # inches between the titles of two panels
+GAP = 0.12  # inches between the titles of two panels
 
 
 @cache

@@ -30,7 +30,7 @@ from theory.fingerprint import ROOT
 from theory.outside import drawn_frame, spreadsheet, visible
 
 CHARACTERS, LINE = 13, 0.145  # of a title: characters to the inch, inches to the line
-GAP = 0.06  # inches between the titles of two panels
+GAP = 0.12  # inches between the titles of two panels
 
 
 @cache
@@ -125,9 +125,11 @@ def _fit_titles(canvas: Canvas) -> None:
 
 def _shrink(texts: Sequence[Text], rooms: Sequence[float]) -> None:
     """Scale all ``texts`` alike, so that each is at most as wide as its room, in pixels."""
-    pairs = zip(texts, rooms, strict=True)
-    scale = min((room / text.get_window_extent().width for text, room in pairs), default=1.0)
-    if scale < 1:
+    for _ in range(4):  # hinted letters do not scale evenly
+        pairs = zip(texts, rooms, strict=True)
+        scale = min((room / text.get_window_extent().width for text, room in pairs), default=1.0)
+        if scale >= 1:
+            return
         for text in texts:
             text.set_fontsize(float(text.get_fontsize()) * scale)
 

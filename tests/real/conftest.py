@@ -1,13 +1,22 @@
-"""A language model of a few thousand random weights, made without a network."""
+"""A language model of a few thousand random weights, made without a network; the command line to ask it."""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from real.command_line import app
 from real.models.load import LanguageModel
+from real.models.save import save
+from theory.terminal.run import run
+
+Command = Callable[..., tuple[int, str, str]]
 
 
 def byte_tokenizer(chat_template: str | None = None) -> PreTrainedTokenizerFast:
@@ -46,3 +55,39 @@ def tiny_language_model(seed: int = 0, **config: int) -> LanguageModel:
 def tiny_lm() -> LanguageModel:
     """Shared: tests that change the model must restore it."""
     return tiny_language_model()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tiny model saved as any user's would be."""
+    return str(save(tiny_language_model(), tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> str:
+    """A file of three prompts."""
+    path = tmp_path / "prompts.txt"
+    path.write_text("One.\nTwo, three\nAnd a fourth one\n")
+    return str(path)
+
+
+@pytest.fixture
+def real_command(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Command:
+    """Call the command line with a cache of its own; return exit code, stdout and stderr."""
+
+    cache = str(tmp_path_factory.mktemp("cache"))
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["real", *arguments])
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setenv("SOFTMAX_DRIFT_CACHE", cache)
+        with pytest.raises(SystemExit) as ended:
+            run(app)
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return call

@@ -11,7 +11,7 @@ import pytest
 from real.models.load import LanguageModel
 from real.pruning import variants
 from real.pruning.spec import names_checkpoint
-from tests.real.commands.test_record import Command, folder, prompts, real_command  # noqa: F401
+from tests.real.conftest import Command
 
 SPECS = ("magnitude:50%", "sparsegpt:50%", "wanda:2:4")
 CHAOTIC = SPECS[1:]
@@ -37,9 +37,9 @@ EVERY = [("magnitude:50%", 0), *((spec, seed) for spec in CHAOTIC for seed in ra
 
 
 def test_texts(
-    real_command: Command,  # noqa: F811
-    folder: str,  # noqa: F811
-    prompts: str,  # noqa: F811
+    real_command: Command,
+    folder: str,
+    prompts: str,
     made: list[tuple[str, int]],
     tmp_path: Path,
 ) -> None:
@@ -60,8 +60,8 @@ def test_texts(
 
 
 def test_scores_of_a_task(
-    real_command: Command,  # noqa: F811
-    folder: str,  # noqa: F811
+    real_command: Command,
+    folder: str,
     made: list[tuple[str, int]],
     tmp_path: Path,
 ) -> None:
@@ -91,8 +91,8 @@ def test_scores_of_a_task(
 @pytest.mark.parametrize("samples", [(), ("--samples", "1")], ids=["answers", "drawn texts"])
 def test_answers(
     samples: tuple[str, ...],
-    real_command: Command,  # noqa: F811
-    folder: str,  # noqa: F811
+    real_command: Command,
+    folder: str,
     made: list[tuple[str, int]],
     tmp_path: Path,
 ) -> None:

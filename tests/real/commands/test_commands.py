@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
-from real.command_line import app
 from real.models.load import load
 from real.models.save import save
 from real.pruning.apply import pruned
 from real.tracing import trace_sublayers
+from tests.real.conftest import Command
 from tests.real.families import LAYERS, language_model, some_tokens
-from theory.terminal.run import run
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tiny model saved as any user's would be."""
     return str(save(language_model("qwen2"), tmp_path_factory.mktemp("models") / "tiny"))
-
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def real_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Call the command line; return exit code, stdout and stderr."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["real", *arguments])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as ended:
-            run(app)
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 def test_anatomy_shows_the_parts(real_command: Command, folder: str) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from real.commands.evaluate_output import baseline_table
 from real.tasks.summary import summarise
-from tests.real.commands.test_record import Command, folder, real_command  # noqa: F401
+from tests.real.conftest import Command
 
 
 def items(task: str, right: int, of: int) -> pd.DataFrame:
@@ -43,7 +43,7 @@ def test_a_task_without_chance_needs_more_than_one_percent() -> None:
     assert lines == {"copy-1": "none", "copy-2": "yes"}
 
 
-def test_from_the_command_line(real_command: Command, folder: str) -> None:  # noqa: F811
+def test_from_the_command_line(real_command: Command, folder: str) -> None:
     code, told, remarks = real_command("evaluate", folder, "--tasks", "agreement,copy-1", "--limit", "4")
     assert code == 0, remarks
     assert "signal" in told

@@ -3,51 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from real.command_line import app
-from real.models.save import save
 from real.records import read_record
-from tests.real.conftest import tiny_language_model
-from theory.terminal.run import run
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A tiny model saved as any user's would be."""
-    return str(save(tiny_language_model(), tmp_path_factory.mktemp("models") / "tiny"))
-
-
-@pytest.fixture
-def real_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
-    """Call the command line with a cache of its own; return exit code, stdout and stderr."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["real", *arguments])
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.setenv("SOFTMAX_DRIFT_CACHE", str(tmp_path / "cache"))
-        with pytest.raises(SystemExit) as ended:
-            run(app)
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
-
-
-@pytest.fixture
-def prompts(tmp_path: Path) -> str:
-    path = tmp_path / "prompts.txt"
-    path.write_text("One.\nTwo, three\nAnd a fourth one\n")
-    return str(path)
+from tests.real.conftest import Command
 
 
 def test_record_then_forecast(real_command: Command, folder: str, prompts: str, tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ import torch
 
 from real.models.save import save
 from real.tasks.kept_answers import AnswerStore
-from tests.real.commands.test_record import Command, prompts, real_command  # noqa: F401
-from tests.real.conftest import tiny_language_model
+from tests.real.conftest import Command, tiny_language_model
 
 SPECS = ("attn:1", "sparsegpt:2:4@[1]")
 CLOSE = 1e-5
@@ -62,9 +61,9 @@ def task_file(tmp_path: Path) -> str:
 @pytest.mark.parametrize("rows", ["forecasts", "verdicts"])
 def test_a_forecast(
     rows: str,
-    real_command: Command,  # noqa: F811
+    real_command: Command,
     folder: str,
-    prompts: str,  # noqa: F811
+    prompts: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -83,7 +82,7 @@ def test_a_forecast(
     assert_close(two_threads, first)
 
 
-def test_a_trace(real_command: Command, folder: str, tmp_path: Path) -> None:  # noqa: F811
+def test_a_trace(real_command: Command, folder: str, tmp_path: Path) -> None:
     out, tables = tmp_path / "trace.csv", []
     for count in (1, 1, 2):
         torch.set_num_threads(count)
@@ -95,7 +94,7 @@ def test_a_trace(real_command: Command, folder: str, tmp_path: Path) -> None:  #
 
 
 def test_an_evaluation(
-    real_command: Command,  # noqa: F811
+    real_command: Command,
     folder: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

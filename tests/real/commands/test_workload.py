@@ -10,8 +10,7 @@ from real.command_line import app
 from real.commands import workload
 from real.models.save import save
 from real.tasks.source import Asked, TaskSource
-from tests.real.commands.test_record import Command, real_command  # noqa: F401
-from tests.real.conftest import tiny_language_model
+from tests.real.conftest import Command, tiny_language_model
 from theory.terminal import cost
 
 LINES = {
@@ -29,26 +28,24 @@ LINES = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Its context is longer than the default horizon."""
     lm = tiny_language_model(max_position_embeddings=512)
     return str(save(lm, tmp_path_factory.mktemp("models") / "tiny"))
 
 
-def words(name: str, folder: str, tmp_path: Path) -> list[str]:
-    places = {"MODEL": folder, "OUT": str(tmp_path / "out")}
+@pytest.fixture(params=LINES)
+def line(request: pytest.FixtureRequest, folder: str, tmp_path: Path) -> list[str]:
+    """The words of one command line."""
+    name, places = request.param, {"MODEL": folder, "OUT": str(tmp_path / "out")}
     return [name.split()[0]] + [places.get(word, word.replace("OUT", places["OUT"])) for word in LINES[name]]
 
 
-@pytest.mark.parametrize("name", LINES)
 def test_days_are_asked_about(
-    name: str,
-    real_command: Command,  # noqa: F811
-    folder: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    real_command: Command, line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every command that counts multiply, on a model as slow as a large one."""
     monkeypatch.setattr(workload, "SECONDS_PER_TOKEN", 1e5)
-    code, out, err = real_command(*words(name, folder, tmp_path))
+    code, out, err = real_command(*line)
     assert (code, out) == (2, "")
     assert "days; give --yes to start it" in err
     assert not list(tmp_path.glob("out*"))
@@ -58,14 +55,7 @@ class _Begun(Exception):
     """The work has begun."""
 
 
-@pytest.mark.parametrize("name", LINES)
-def test_yes_starts_them(
-    name: str,
-    real_command: Command,  # noqa: F811
-    folder: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_yes_starts_them(real_command: Command, line: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def check(what: str, yes: bool, seconds: float = 0.0, memory: float = 0.0) -> None:
         assert yes
         assert seconds > cost.DAY
@@ -75,7 +65,7 @@ def test_yes_starts_them(
     monkeypatch.setattr(workload, "SECONDS_PER_TOKEN", 1e5)
     monkeypatch.setattr(workload, "check_cost", check)
     with pytest.raises(_Begun):
-        real_command(*words(name, folder, tmp_path), "--yes")
+        real_command(*line, "--yes")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +83,7 @@ def test_yes_starts_them(
 def test_counts_that_never_end_are_refused_for_a_tiny_model(
     arguments: list[str],
     reason: str,
-    real_command: Command,  # noqa: F811
+    real_command: Command,
     folder: str,
     tmp_path: Path,
 ) -> None:
@@ -105,7 +95,7 @@ def test_counts_that_never_end_are_refused_for_a_tiny_model(
 
 
 def test_a_long_file_of_prompts(
-    real_command: Command,  # noqa: F811
+    real_command: Command,
     folder: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -12,8 +12,7 @@ from real.engines.hugging_face import HuggingFaceEngine
 from real.engines.served import ServedEngine
 from real.models.load import LanguageModel
 from real.tasks.evaluate import evaluate
-from tests.real.commands.test_record import Command, folder, prompts, real_command  # noqa: F401
-from tests.real.conftest import tiny_language_model
+from tests.real.conftest import Command, tiny_language_model
 from tests.real.engines.dialects import TinyServer, serve
 
 TASKS = ["agreement", "copy-1"]
@@ -75,9 +74,9 @@ def test_what_cannot_be_asked_is_one_sentence(tiny_lm: LanguageModel) -> None:
 
 
 def test_variants_of_any_kind_from_the_command_line(
-    real_command: Command,  # noqa: F811
-    folder: str,  # noqa: F811
-    prompts: str,  # noqa: F811
+    real_command: Command,
+    folder: str,
+    prompts: str,
     tiny_lm: LanguageModel,
     tmp_path: Path,
 ) -> None:

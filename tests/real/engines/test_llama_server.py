@@ -19,8 +19,7 @@ from real.engines.served_scoring import by_echo, by_prompt_logprobs
 from real.models.load import load
 from real.records import Decoding, RecordedText
 from real.tasks.evaluate import evaluate
-from tests.real.commands.test_record import Command, real_command  # noqa: F401
-from tests.real.conftest import byte_tokenizer
+from tests.real.conftest import Command, byte_tokenizer
 
 pytest.importorskip("xllamacpp", reason="the optional package xllamacpp, a llama-server, is not installed")
 _SERVE = """
@@ -98,7 +97,7 @@ def test_another_tokenizer_is_refused(address: str) -> None:
         ServedEngine(address, byte_tokenizer())
 
 
-def test_any_mix_from_the_command_line(address: str, real_command: Command, tmp_path: Path) -> None:  # noqa: F811
+def test_any_mix_from_the_command_line(address: str, real_command: Command, tmp_path: Path) -> None:
     prompts, dense = tmp_path / "prompts.txt", str(tmp_path / "dense.jsonl")
     prompts.write_text("Hello!\nName a town.\n")
     draw = ("--prompts", str(prompts), "--tokens", "3", "--temperature", "1")

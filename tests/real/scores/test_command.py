@@ -3,43 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from real.command_line import app
-from real.models.load import LanguageModel
-from real.models.save import save
-from theory.terminal.run import run
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOFTMAX_DRIFT_CACHE", str(tmp_path / "cache"))
-
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def real_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["real", *arguments])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as ended:
-            run(app)
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def folder(tiny_lm: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(save(tiny_lm, tmp_path_factory.mktemp("models") / "tiny"))
+from tests.real.conftest import Command
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,41 +13,18 @@ from typer.testing import CliRunner
 from real.command_line import app
 from real.models.load import LanguageModel, load
 from real.models.save import save
-from real.pruning.apply import pruned
-from real.pruning.calibration import MEASURED
 from real.pruning.spec import parse_spec
-from real.search.budget import Budget, BudgetError, check_kinds, parse_budget
+from real.search.budget import Budget, parse_budget
 from real.search.candidates import Lighter, as_spec
 from real.search.journal import Journal
 from real.search.measuring import Texts
-from real.search.search import Search, choose_by_gram, exactly, start, within
+from real.search.search import choose_by_gram, exactly, within
 from real.structure.drop import dropped
 from real.structure.part import Part
 from real.structure.resume import Resume
-from real.text.continuations import generated_hidden
-from real.text.texts import calibration_tokens
-from tests.real.conftest import tiny_language_model
 from tests.real.every_family import tiny
 from tests.real.families import LAYERS, TRANSFORMERS, language_model, some_tokens
-
-KL = Budget("kl", 0.3)
-PROMPTS = ["One whale.", "Two tides of the sea", "Three"]
-
-
-@pytest.fixture(scope="module")
-def lm() -> LanguageModel:
-    return tiny_language_model(num_hidden_layers=4)
-
-
-def searched(
-    lm: LanguageModel,
-    folder: Path | None = None,
-    budget: Budget = KL,
-    kinds: Sequence[str] = ("attn", "mlp"),
-    saving: str = "parameters",
-) -> Search:
-    texts = Texts(lm, PROMPTS, 8, budget)
-    return start(lm, texts, kinds, saving, folder, "facts")
+from tests.real.search.conftest import KL, PROMPTS, searched
 
 
 @pytest.mark.parametrize("name", [*TRANSFORMERS, "bamba", "gemma3n_text"])
@@ -165,38 +140,11 @@ def test_a_killed_search_goes_on_with_the_same_bits(lm: LanguageModel, tmp_path:
         assert (folder / "journal.jsonl").read_bytes() == lines
 
 
-def test_a_changed_task_file_is_measured_again(tmp_path: Path) -> None:
-    path = tmp_path / "mine.jsonl"
-    budget = parse_budget(f"score({path})>=0.5")
-    path.write_text("one")
-    before = budget.content
-    path.write_text("two")
-    assert budget.content != before
-    assert parse_budget("kl<=0.1").content == parse_budget("kl<=0.2").content
-
-
 def test_a_journal_of_something_else_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     assert Journal(path, "one").recall("a", lambda: 1) == 1
     assert Journal(path, "other").recall("a", lambda: 2) == 2
     assert Journal(path, "other").recall("a", lambda: 3) == 2
-
-
-@pytest.mark.parametrize("text", ["kl<=0.2", "tv(64)<=0.5", "score(my.jsonl)>=0.95"])
-def test_budgets_read_as_they_are_written(text: str) -> None:
-    assert str(parse_budget(text)) == text
-    assert parse_budget(text.replace("=", "= ")) == parse_budget(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "kl", "kl>=0.2", "kl(3)<=1", "tv<=0.5", "tv(x)<=0.5", "tv(0)<=0.5", "tv(8)<=1.5", "score>=0.9",
-     "score(a)<=0.9", "score(a)>=1.1", "kl<=0", "kl<=1.2.3", "kl<=nan"],
-)  # fmt: skip
-def test_wrong_budgets_cost_one_sentence(text: str) -> None:
-    with pytest.raises(BudgetError, match=r"use 'kl<=0.2', 'tv\(64\)<=0.5'") as caught:
-        parse_budget(text)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_score_of_ones_own(lm: LanguageModel, tmp_path: Path) -> None:
@@ -233,71 +181,3 @@ def test_specs_of_sets() -> None:
     mixed = [Lighter(2, "wanda:50%"), Part(1, "block"), Lighter(0, "int4"), Lighter(3, "int4")]
     assert as_spec(mixed) == "block:[1]+int4@[0,3]+wanda:50%@[2]"
     assert str(parse_spec(as_spec(mixed))) == as_spec(mixed)
-
-
-MIXED = ("attn", "mlp", "int8", "int4", "magnitude:50%", "wanda:50%")
-
-
-def test_lighter_layers_are_measured_as_their_spec_does(lm: LanguageModel) -> None:
-    """Resumed from the lowest change, a set is the model that its spec makes, on the search's calibration."""
-    search = searched(lm, kinds=MIXED, saving="bytes")
-    sets = [
-        [Lighter(2, "int4")],
-        [Lighter(1, "wanda:50%"), Part(0, "attn")],
-        [Lighter(3, "magnitude:50%"), Lighter(1, "int8"), Part(2, "mlp")],
-    ]
-    few = calibration_tokens(lm.tokenizer, *MEASURED)
-    search.texts.resume.rebase(sets[1])
-    before = {key: weight.clone() for key, weight in lm.model.state_dict().items()}
-    for chosen in sets:
-        point = search.measured(chosen)
-        with pruned(lm, point.spec, few):
-            hidden = generated_hidden(lm, search.texts.samples)[0]
-        assert point.drift == pytest.approx(search.texts.of_states(hidden), rel=1e-3)
-    assert all(torch.equal(weight, before[key]) for key, weight in lm.model.state_dict().items())
-
-
-def test_what_lighter_layers_save(lm: LanguageModel) -> None:
-    matrices = 32 * 32 * 2 + 16 * 32 * 2 + 3 * 32 * 48
-    total = sum(p.numel() for p in lm.model.parameters())
-    found = {str(one.kind): found for one, found in searched(lm, kinds=MIXED, saving="bytes").savings.items()}
-    assert found["int4"] == pytest.approx(3.5 / 4 * matrices / total)
-    assert found["int8"] == pytest.approx(3 / 4 * matrices / total)
-    assert found["wanda:50%"] == pytest.approx((2 - 1 / 8) / 4 * matrices / total)
-    assert found["attn"] + found["mlp"] == pytest.approx(matrices / total)
-    found = {one.kind: found for one, found in searched(lm, kinds=["wanda:2:4", "mlp"]).savings.items()}
-    assert found["wanda:2:4"] == pytest.approx(matrices / 2 / total)
-    assert found["mlp"] == pytest.approx(3 * 32 * 48 / total)
-
-
-def test_a_mixed_search_keeps_its_budget_and_goes_on(lm: LanguageModel, tmp_path: Path) -> None:
-    """Rounding a layer may give way to dropping a part of it; nothing stands twice for one layer."""
-    budget = Budget("kl", 0.3)
-    search = searched(lm, tmp_path, budget, MIXED, "bytes")
-    best = within(search, budget)
-    assert best.drift <= 0.3
-    assert best.saved > max(search.savings.values())
-    for point in search.points.values():
-        for one, other in itertools.combinations(point.parts, 2):
-            assert one.layer != other.layer or {one.kind, other.kind} == {"attn", "mlp"}
-    again = searched(lm, tmp_path, budget, MIXED, "bytes")
-    assert within(again, budget) == best
-    assert again.journal.recalled > 30
-
-
-@pytest.mark.parametrize(
-    ("kinds", "saving", "count", "sentence"),
-    [
-        (["int4"], "parameters", None, "int4 saves no parameters here: use --minimise bytes"),
-        (["wanda:50%"], "time", None, "wanda:50% saves no time here: use --minimise bytes"),
-        (["wanda:50%"], "bytes", 3, "--drop counts attn, mlp and block, not wanda:50%"),
-        (["atn"], "bytes", None, "unknown part 'atn'"),
-        (["attn:4"], "bytes", None, "among 'attn:4': use attn, mlp, block, int8"),
-        (["int4@[1]"], "bytes", None, r"among 'int4@[1]': use attn"),
-        (["int4+int8"], "bytes", None, "among 'int4+int8': use attn"),
-    ],
-)
-def test_kinds_that_cannot_be(kinds: list[str], saving: str, count: int | None, sentence: str) -> None:
-    assert check_kinds(["attn", "int8", "wanda:2:4"], "bytes") == ["attn", "int8", "wanda:2:4"]
-    with pytest.raises(ValueError, match=re.escape(sentence)):
-        check_kinds(kinds, saving, count)

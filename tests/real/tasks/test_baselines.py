@@ -15,8 +15,7 @@ from real.tasks import measure as measuring
 from real.tasks.baselines import Baseline, published, shipped_baselines, with_signal
 from real.tasks.measure import measure
 from real.tasks.public_sets import PUBLIC
-from tests.real.commands.test_record import Command, folder, real_command  # noqa: F401
-from tests.real.conftest import tiny_language_model
+from tests.real.conftest import Command, tiny_language_model
 
 OWN = ["mmlu", "squad"]  # need no index of the harness, which takes seconds to read
 SHIPPED = shipped_baselines()
@@ -115,8 +114,8 @@ def test_the_page_shows_the_shipped_table() -> None:
 
 def test_the_command_prints_what_ships_and_measures_another(
     wheel: list[str],
-    real_command: Command,  # noqa: F811
-    folder: str,  # noqa: F811
+    real_command: Command,
+    folder: str,
     tmp_path: Path,
 ) -> None:
     code, told, _ = real_command("tasks")

@@ -15,8 +15,7 @@ from paper_figs.limits import Limits, share
 WITHIN = 1.25
 TRACKS_RULE = (
     f"Share of positions at which estimate and truth are within a factor {WITHIN:g} of each other: holds "
-    "from "
-    "90 %, partly from 50 %."
+    "from 90 %, partly from 50 %."
 )
 
 

@@ -118,8 +118,7 @@ def _takeaway(frame: pd.DataFrame) -> str:
     raw, centred = (_by_sublayer(frame, "h", column)[1].value for column in ("z", "z_centred"))
     return (
         f"Logits deviate {raw:.2g}x less than hidden states as they are, {centred:.2g}x less without the "
-        "common "
-        "shift that softmax ignores"
+        "common shift that softmax ignores"
     )
 
 

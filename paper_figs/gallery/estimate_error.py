@@ -126,8 +126,7 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
         "Black: the widest range that the oscillation R allows for the dense weights (C5: both sides best "
         "possible); for both models' weights it is drawn for equal variances and small drift (D2, D3), which "
         "single points need not have, so a few may lie outside. Numbers in the corners count points beyond "
-        "the "
-        "axis. The certified "
+        "the axis. The certified "
         "error is the black range, not the cloud: an estimate is usually much better than what R alone can "
         "promise. The paper gives estimates only."
     )
@@ -189,8 +188,7 @@ CLAIMS = (
     Claim(
         "Weights of both models halve the error of the estimates.",
         "ours, theorems D2 and D3",
-        "Median |log(truth/estimate)| less than half of the paper's, for 1-cos and for KL: both hold, "
-        "one "
+        "Median |log(truth/estimate)| less than half of the paper's, for 1-cos and for KL: both hold, one "
         "holds partly.",
         _errors,
         Whose.OURS,

@@ -120,8 +120,7 @@ CLAIMS = (
     Claim(
         f"With eight sublayers dropped at once ({SPEC}): the head damps, the softmax amplifies.",
         "paper, its thesis",
-        "Mean 1-cos smaller in z than in h (input of the head), and larger in p than in z: both hold, "
-        "one "
+        "Mean 1-cos smaller in z than in h (input of the head), and larger in p than in z: both hold, one "
         "holds partly. Single sublayers: figures 4, 5, 18.",
         _each_stage,
     ),

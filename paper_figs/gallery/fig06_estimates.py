@@ -182,8 +182,7 @@ CLAIMS = (
     Claim(
         "Weights of both models estimate better than the dense model's.",
         "ours, theorems D2 and D3",
-        "Median |log(estimate/truth)| smaller than the paper's, for 1-cos and for KL: both hold, one "
-        "holds "
+        "Median |log(estimate/truth)| smaller than the paper's, for 1-cos and for KL: both hold, one holds "
         "partly.",
         _closer,
         Whose.OURS,

@@ -127,8 +127,7 @@ CLAIMS = (
     Claim(
         "In generation the deviation grows until the probabilities have nothing in common.",
         "paper, figure 7",
-        f"Mean cosine of p from step {SETTLED} (or the second half of shorter texts) below {NOTHING:g}, "
-        "and "
+        f"Mean cosine of p from step {SETTLED} (or the second half of shorter texts) below {NOTHING:g}, and "
         "below that of z: both hold, one holds partly.",
         _collapse,
     ),

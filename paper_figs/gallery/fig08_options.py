@@ -102,8 +102,7 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
         f"({' and '.join(scores.WORDS[task] for task in scores.CHOICE)}; first differing token of each "
         "option). "
         f"(a) The first {SHOWN} questions, softmax over the options. (b) KL(p||q) over the vocabulary and "
-        "among "
-        f"the options, which hold {drift['mass'].min():.0%} to {drift['mass'].max():.0%} of the dense "
+        f"among the options, which hold {drift['mass'].min():.0%} to {drift['mass'].max():.0%} of the dense "
         "model's "
         "mass. The paper shows one question on Qwen2.5-7B-Instruct, whose options hold almost no mass; its "
         f"log-likelihoods, dense/pruned: {listed}."
@@ -169,8 +168,7 @@ CLAIMS = (
     Claim(
         "The chosen option survives.",
         "paper, figure 8b",
-        "Share of questions in which the most likely option stays: holds from 90 %, partly from 50 %; "
-        "not "
+        "Share of questions in which the most likely option stays: holds from 90 %, partly from 50 %; not "
         "tested if the dense model always answers the same.",
         _choice_kept,
         theorems=("H2",),

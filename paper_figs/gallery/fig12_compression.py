@@ -90,8 +90,7 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
     )
     return (
         f"As figure 7 for three kinds of compression: {', '.join(SPECS)}; mean and 10th to 90th percentile "
-        "of "
-        f"{ours['prompt'].nunique()} prompts, T = 1, same Gumbel noise. The 4-bit weights here are "
+        f"of {ours['prompt'].nunique()} prompts, T = 1, same Gumbel noise. The 4-bit weights here are "
         f"round-to-nearest, the paper's AWQ; {grid}. The CSV also holds the cosine of z, and RMS and "
         "variance "
         "of the logits' change. Right: one prompt on Qwen2.5-7B-Instruct, digitised from smoothed curves."

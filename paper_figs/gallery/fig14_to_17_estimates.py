@@ -102,8 +102,7 @@ FAMILY = (
                 "The last layer moves the distribution most, an order of magnitude more than the others.",
                 "paper, figure 14 (order 10 at layer 27)",
                 "Largest KL at the last layer above that of every other layer, and above ten times the "
-                "median "
-                "layer's: both hold, one holds partly.",
+                "median layer's: both hold, one holds partly.",
                 _last_layer_largest,
             ),
         ),

@@ -144,8 +144,7 @@ def caption(frame: pd.DataFrame, setup: Setup, layers: Layers) -> str:
         f"{frame['step'].nunique()} positions of one text sampled by the dense model (T = 1, one open "
         "prompt), "
         "logits through the final norm; the CSV has every position. The dense vector (with the sublayer) is "
-        "the "
-        "reference and the divisor. The paper shows 28 layers of Qwen2.5-7B-Instruct, without the final "
+        "the reference and the divisor. The paper shows 28 layers of Qwen2.5-7B-Instruct, without the final "
         "norm, "
         "a panel for each layer; its values are not published, so there is no overlay."
     )

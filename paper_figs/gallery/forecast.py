@@ -165,8 +165,7 @@ CLAIMS = (
         "ours, J1 (as a rule: other prompts)",
         f"Of the specs and tasks whose ceiling (upper limit of TV) is below {TIGHT:g}: share with "
         "|change| under "
-        "it, undecided where the change's interval straddles it: holds from 90 %, partly from 50 %. No "
-        "such "
+        "it, undecided where the change's interval straddles it: holds from 90 %, partly from 50 %. No such "
         "ceiling: not tested.",
         _under_ceiling,
         Whose.OURS,

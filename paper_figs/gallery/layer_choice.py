@@ -129,8 +129,7 @@ CLAIMS = (
     Claim(
         "Ranking sublayers by what softmax sees prunes better than ranking by the cosine of h.",
         "ours; asked for in reviews of the paper",
-        "Mean KL of the pruned model below that with the cosine's choice, prompt by prompt, wherever "
-        "the two "
+        "Mean KL of the pruned model below that with the cosine's choice, prompt by prompt, wherever the two "
         "choices differ: everywhere holds, somewhere partly.",
         _better_than_cosine,
         Whose.OURS,

@@ -117,8 +117,7 @@ CLAIMS = (
     Claim(
         "Leaving out the final norm does not change the picture.",
         "implied by the paper's protocol",
-        "Over all sublayers: rank correlation of mean 1-cos(p,q) above 0.8, median ratio without over "
-        "with "
+        "Over all sublayers: rank correlation of mean 1-cos(p,q) above 0.8, median ratio without over with "
         "the norm above 0.5, and below 2: all hold, some partly.",
         _same_picture,
     ),

@@ -62,8 +62,7 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
         "Every point is one model with sublayers dropped; lines join those that no other of their kind "
         "beats. "
         f"KL on {first['prompts']} prompts that neither search nor repair has seen. A linear repair of a "
-        "sublayer "
-        "brings a square matrix back, which is taken off what was saved."
+        "sublayer brings a square matrix back, which is taken off what was saved."
     )
 
 

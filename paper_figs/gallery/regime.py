@@ -146,16 +146,14 @@ def _takeaway(frame: pd.DataFrame) -> str:
     sure, unsure = _ends(frame)
     return (
         f"The softmax amplifies {unsure.value:.2g}x where p is uncertain (above {UNSURE:g} nats) and "
-        f"{'damps' if sure.value < 1 else 'amplifies'} {_factor(sure.value)}x where it is "
-        "sure "
+        f"{'damps' if sure.value < 1 else 'amplifies'} {_factor(sure.value)}x where it is sure "
         f"(below {SURE:g})"
     )
 
 
 _SHARE = (
     "Share of positions with a ratio above 1 (raw logits and hidden states: figure 4): holds from 90 %, "
-    "partly "
-    "from 50 %."
+    "partly from 50 %."
 )
 CLAIMS = (
     Claim(
@@ -168,8 +166,7 @@ CLAIMS = (
     Claim(
         "Where p is uncertain the softmax amplifies, where it is sure it damps.",
         "a reviewer's question",
-        f"Median amplification of centred logits below 1 where the entropy is below {SURE:g} nats, and "
-        "above "
+        f"Median amplification of centred logits below 1 where the entropy is below {SURE:g} nats, and above "
         f"1 where it is above {UNSURE:g} nats: both hold, one holds partly.",
         _saturates,
         Whose.OURS,

@@ -82,8 +82,7 @@ def caption(frame: pd.DataFrame, setup: Setup) -> str:
     """What is shown and how it differs from the paper's table."""
     return (
         f"Per cent, with 95 % limits; keeps: the share of the dense score above chance "
-        "that is left. Retrieval: nDCG@{CUTOFF} of {setup.encoder} (the first words of a "
-        "passage "
+        "that is left. Retrieval: nDCG@{CUTOFF} of {setup.encoder} (the first words of a passage "
         f"must find its last words), {' and '.join(list(RETRIEVAL_SPECS)[1:])} dropped. Multiple choice and "
         f"generation: {setup.model}, {' and '.join(list(TASK_SPECS)[1:])} dropped. The paper's rows: "
         "E5-Mistral on BEIR and Mistral-7B-Instruct on twelve benchmarks, 8 of 32 layers dropped. "

@@ -129,10 +129,8 @@ CLAIMS = (
     Claim(
         "Four dropped sublayers leave the text sound, eight ruin it.",
         "paper, table 2",
-        "Share of neighbouring token pairs that are new, mean over word problems: with four dropped "
-        "above "
-        f"{SOUND:g} of the dense model's, with eight below {RUINED:g} of it, for attention and MLP: all "
-        "four "
+        "Share of neighbouring token pairs that are new, mean over word problems: with four dropped above "
+        f"{SOUND:g} of the dense model's, with eight below {RUINED:g} of it, for attention and MLP: all four "
         "hold, some partly. (Right answers are too rare at this size to judge by.)",
         _four_fine_eight_broken,
     ),
